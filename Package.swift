@@ -1,0 +1,103 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let flyingFox = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
+
+/// A room: one library target under `Sources/`, with the arrows it may follow.
+func room(_ name: String, _ known: [Target.Dependency] = [], resources: [Resource]? = nil)
+    -> Target
+{
+    .target(name: name, dependencies: known, resources: resources, swiftSettings: strict)
+}
+
+/// A shipped executable: flags, wiring, exit status; no logic.
+func executable(_ name: String, _ known: [Target.Dependency] = []) -> Target {
+    let wiring: [Target.Dependency] = [
+        "Core", "Postgres", "HTTP", "Schema", "Jobs", "Ledger", "Providers", "Storage",
+        "Recovery", "Reports", "Runner", "Assembly", arguments,
+    ]
+    return .executableTarget(
+        name: name, dependencies: wiring + known, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ known: [Target.Dependency] = [], resources: [Resource]? = nil)
+    -> Target
+{
+    .testTarget(
+        name: name, dependencies: known + ["TestSupport"], resources: resources,
+        swiftSettings: strict)
+}
+
+let package = Package(
+    name: "holdfast",
+    products: [
+        .executable(name: "stuck-sweeper", targets: ["StuckSweeper"]),
+        .executable(name: "orphan-recoverer", targets: ["OrphanRecoverer"]),
+        .executable(name: "storage-mirrorer", targets: ["StorageMirrorer"]),
+        .executable(name: "ledger-reconciler", targets: ["LedgerReconciler"]),
+        .executable(name: "holdfast", targets: ["Holdfast"]),
+        .executable(name: "provider-simulator", targets: ["ProviderSimulator"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(
+            name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        room("Core"),
+        room("Postgres", ["CPostgreSQL", "Core"]),
+        room("HTTP", ["CCurl", "Core"]),
+        room("Schema", ["Postgres", "Core"], resources: [.embedInCode("Migrations")]),
+        room("Jobs", ["Postgres", "Core"]),
+        room("Ledger", ["Postgres", "Core"]),
+        room("Providers", ["HTTP", "Core", crypto]),
+        room("Storage", ["HTTP", "Core", crypto]),
+        room(
+            "Recovery",
+            ["Core", "Postgres", "Jobs", "Ledger", "Providers", "Storage", "HTTP"]),
+        room("Reports", ["Core", "Jobs", "Ledger", "Recovery"]),
+        room("Runner", ["Core", "Postgres", logging, arguments]),
+        room(
+            "Assembly",
+            [
+                "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Recovery", "Reports",
+                "Runner", logging,
+            ]),
+        executable("StuckSweeper"),
+        executable("OrphanRecoverer"),
+        executable("StorageMirrorer"),
+        executable("LedgerReconciler"),
+        executable("Holdfast"),
+        .executableTarget(
+            name: "ProviderSimulator", dependencies: [flyingFox, arguments, crypto, "Core"],
+            swiftSettings: strict),
+        room("TestSupport", ["Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers"]),
+        tests("CoreTests", ["Core"]),
+        tests("PostgresTests", ["Postgres", "Core"]),
+        tests("HTTPTests", ["HTTP", "Core"]),
+        tests("SchemaTests", ["Schema", "Postgres", "Core"]),
+        tests("ProvidersTests", ["Providers", "HTTP", "Core", crypto], resources: [.copy("Samples")]),
+        tests("StorageTests", ["Storage", "Core", crypto]),
+        tests("RecoveryTests", ["Recovery", "Jobs", "Ledger", "Providers", "Storage", "Postgres", "Core", "HTTP"]),
+        tests("RunnerTests", ["Runner", "Core"]),
+        tests("IncidentTests", ["Postgres", "Core"]),
+        tests("TidyTests", ["Core"]),
+    ]
+)

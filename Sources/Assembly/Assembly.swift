@@ -1,0 +1,71 @@
+package import Core
+import HTTP
+import Logging
+package import Postgres
+package import Providers
+package import Recovery
+package import Runner
+import Storage
+
+extension Wiring {
+    /// The world of a run, as the settings describe it.
+    package init(_ context: RunContext, _ run: Run) throws {
+        let settings = context.settings
+        let log = context.log
+        try self.init(
+            run: run, providers: ProviderRegistry(settings),
+            trigger: ApplicationTrigger { try settings.value($0) },
+            callbackSecret: settings.value("HOLDFAST_CALLBACK_SECRET"),
+            wallClock: MachineClock.now, shouldStop: { StopSignal.isRaised },
+            tell: { log.debug("\($0)") })
+    }
+}
+
+extension ProviderRegistry {
+    /// Every provider as the settings describe it.
+    package init(_ settings: Settings) throws {
+        // A closure that throws is not what the registry takes: the first failure is kept.
+        var failure: Failure?
+        let registry = try ProviderRegistry { name in
+            do throws(Failure) {
+                return try settings.value(name)
+            } catch {
+                if failure == nil { failure = error }
+                return nil
+            }
+        }
+        if let failure { throw failure }
+        self = registry
+    }
+}
+
+extension MirrorTarget {
+    /// Where files go, as the settings say; the store is proved to take files before any is claimed.
+    package init(_ settings: Settings, isDryRun: Bool = false) throws {
+        let location = try StorageLocation.parse(
+            settings.require(
+                "HOLDFAST_STORAGE_URL", fix: "set it to file:///var/lib/holdfast/assets or the like"))
+        let store = location.store
+        if !isDryRun { try store.check() }
+        try self.init(
+            store: store, publicBaseURL: settings.value("HOLDFAST_PUBLIC_BASE_URL"),
+            egressAllow: CIDR.list(settings.egressAllow().joined(separator: ",")))
+    }
+}
+
+extension Selection {
+    /// What the flags of a minutely job select.
+    package init(_ minutely: MinutelyOptions, _ common: CommonOptions) {
+        self.init(
+            limit: minutely.limit, jobIDs: minutely.jobs, providers: minutely.providers,
+            concurrency: minutely.concurrency, timeBudget: common.timeBudget)
+    }
+}
+
+extension Connection {
+    /// The database that the settings name.
+    package init(_ context: RunContext) throws {
+        try self.init(
+            url: context.settings.databaseURL(), applicationName: context.command)
+    }
+}

@@ -1,0 +1,95 @@
+package import Core
+import Logging
+package import Postgres
+package import Recovery
+package import Reports
+package import Runner
+import Schema
+
+/// The frame of a job's run: connect, take a place, write the start down, work, write the end down,
+/// print.
+package enum JobFrame {
+    /// Runs `body` within the frame, and prints what it came to.
+    ///
+    /// An idle run ends after the statement that starts it and the one that ends it.
+    package static func perform(
+        _ context: RunContext, _ common: CommonOptions,
+        _ body: (borrowing Connection, JobRun) throws -> RunReport
+    ) throws -> ExitStatus {
+        try perform(context, common, body) { report, summary in
+            if common.reporting.output == .json { return summary.json() }
+            return summary.isNews || (Output.isTerminal && !common.reporting.quiet)
+                ? summary.line : nil
+        }
+    }
+
+    /// The same with a result of its own, and what standard output gets of it.
+    package static func perform<Result: RunResult>(
+        _ context: RunContext, _ common: CommonOptions,
+        _ body: (borrowing Connection, JobRun) throws -> Result,
+        print: (Result, RunSummary) -> String?
+    ) throws -> ExitStatus {
+        let connection = try Connection(context)
+        let job: JobRun
+        if common.dryRun {
+            job = try .rehearse(connection, context) { try Installer.check($0) }
+        } else {
+            guard
+                let begun = try JobRun.begin(
+                    connection, context, schemaVersion: Migration.current,
+                    checkSchema: { try Installer.check($0) })
+            else {
+                // All places are taken: somebody else is doing this work.
+                return Self.leave(context, common)
+            }
+            job = begun
+        }
+        var result: Result
+        do {
+            result = try body(connection, job)
+        } catch {
+            var report = RunReport()
+            let failure = Entry.failure(from: error)
+            report.status = StopSignal.outranking(failure.status)
+            if !common.dryRun { try? job.finish(connection, report) }
+            throw error
+        }
+        result.run.status = StopSignal.outranking(result.run.status)
+        if !common.dryRun { try job.finish(connection, result.run) }
+        let summary = RunSummary(context, result.run, isDryRun: common.dryRun)
+        for line in summary.problemLines { Output.error(line) }
+        if let text = print(result, summary) { Output.standard(text) }
+        return result.run.status
+    }
+
+    private static func leave(_ context: RunContext, _ common: CommonOptions) -> ExitStatus {
+        if common.reporting.output == .json {
+            Output.standard(RunSummary(context, RunReport(), isDryRun: common.dryRun).json())
+        }
+        context.log.debug("all places of this executable are taken (policy max_runs)")
+        return .done
+    }
+}
+
+/// What a job's work returns: its report, perhaps with more beside it.
+package protocol RunResult {
+    var run: RunReport { get set }
+}
+
+extension RunReport: RunResult {
+    package var run: RunReport {
+        get { self }
+        set { self = newValue }
+    }
+}
+
+extension BooksReport: RunResult {}
+
+extension RunSummary {
+    init(_ context: RunContext, _ report: RunReport, isDryRun: Bool) {
+        self.init(
+            command: context.command, version: Version.current, runID: context.runID,
+            isDryRun: isDryRun, startedAt: context.startedAt, finishedAt: MachineClock.now(),
+            report: report)
+    }
+}

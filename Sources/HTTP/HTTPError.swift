@@ -1,0 +1,31 @@
+/// Why a transfer brought no usable answer.
+///
+/// The message names the host and the limit; it never has a query string, user info or a header.
+package struct HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
+    package enum Code: String, Sendable {
+        case resolve, connect, tls, timeout
+        /// The connection ended before the answer did.
+        case cutOff
+        case tooLarge
+        /// Every address of the host was refused by the egress policy.
+        case blockedAddress
+        case badURL
+        case tooManyRedirects
+        /// The sink did not want the rest; it knows why.
+        case stopped
+        case other
+    }
+
+    package var code: Code
+    /// The host that was being talked to; empty where the URL has none.
+    package var host: String
+    package var message: String
+
+    package init(code: Code, host: String, message: String) {
+        self.code = code
+        self.host = host
+        self.message = message
+    }
+
+    package var description: String { message }
+}

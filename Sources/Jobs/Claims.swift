@@ -1,0 +1,104 @@
+package import Core
+package import Postgres
+
+/// What one claim brought.
+package struct Claim: Sendable {
+    package var items: [WorkItem] = []
+    /// Jobs that three claims in a row did not survive: they wait for a person now.
+    package var setAside: [String] = []
+    /// More is due than the provider's rate lets through just now.
+    package var isThrottled = false
+
+    package init() {}
+}
+
+/// Which of the two minutely passes over jobs: the work of the executable that bears its name.
+package enum Pass: String, Sendable {
+    case sweep = "stuck-sweeper"
+    case recover = "orphan-recoverer"
+}
+
+/// Leases on jobs: claimed in one statement with a fencing token, renewed, given back.
+package struct Claims: Sendable {
+    private let run: Run
+    private let pass: Pass
+
+    package init(run: Run, pass: Pass) {
+        self.run = run
+        self.pass = pass
+    }
+
+    /// Claims due jobs within the providers' rates.
+    /// - Parameters:
+    ///   - connection: The run's connection, outside a transaction.
+    ///   - providers: The providers that this host can ask.
+    ///   - most: How many at most; the database stops at 500.
+    ///   - jobIDs: Named jobs, whose thresholds do not matter; empty for whatever is due.
+    package func claim(
+        _ connection: borrowing Connection, providers: [String], most: Int, jobIDs: [String]
+    ) throws -> Claim {
+        let rows = try connection.query(
+            """
+            SELECT (c.item).*, c.set_aside, c.busy
+            FROM holdfast.claim_jobs(\(run.runID)::uuid, \(pass.rawValue), \(providers)::text[],
+                \(most)::integer, \(jobIDs)::text[], \(run.clockOffset)::interval) c
+            """)
+        var claim = Claim()
+        for row in rows {
+            if let jobID = try row.optionalText("set_aside") {
+                claim.setAside.append(jobID)
+            } else if try row.optionalBool("busy") == true {
+                claim.isThrottled = true
+            } else {
+                claim.items.append(try WorkItem(row))
+            }
+        }
+        return claim
+    }
+
+    /// What a claim would bring: reads only, for a dry run.
+    package func due(
+        _ connection: borrowing Connection, providers: [String], most: Int, jobIDs: [String]
+    ) throws -> [WorkItem] {
+        let rows = try connection.query(
+            """
+            SELECT d.* FROM holdfast.due_jobs(\(pass.rawValue), \(providers)::text[],
+                \(most)::integer, \(jobIDs)::text[],
+                clock_timestamp() + \(run.clockOffset)::interval) d
+            """)
+        return try rows.map { try WorkItem($0) }
+    }
+
+    /// Renews the leases of work under way, and the run's place.
+    package func renew(_ connection: borrowing Connection, _ held: [WorkItem]) throws {
+        try connection.execute(
+            """
+            SELECT holdfast.renew_leases(\(run.runID)::uuid, \(held.map(\.jobID))::text[],
+                \(held.map(\.token))::bigint[], \(run.clockOffset)::interval)
+            """)
+    }
+
+    /// Gives leases back unused, as at the end of a run that was stopped.
+    package func release(_ connection: borrowing Connection, _ held: [WorkItem]) throws {
+        guard !held.isEmpty else { return }
+        try connection.execute(
+            """
+            SELECT holdfast.release_leases(\(run.runID)::uuid, \(held.map(\.jobID))::text[],
+                \(held.map(\.token))::bigint[], \(run.clockOffset)::interval)
+            """)
+    }
+
+    /// Commits one more try at the application's trigger before it is made.
+    ///
+    /// - Returns: the number of the try; nil when the application was heard of meanwhile or the
+    ///   lease is gone, and nothing must be sent.
+    package func countRetrigger(_ connection: borrowing Connection, _ item: WorkItem) throws -> Int? {
+        try connection.query(
+            """
+            SELECT holdfast.count_retrigger(\(run.runID)::uuid, \(item.jobID),
+                \(item.token)::bigint, \(item.revision)::integer,
+                \(run.clockOffset)::interval) AS try
+            """
+        ).single().optionalInt("try")
+    }
+}

@@ -1,0 +1,205 @@
+package import Core
+package import Postgres
+
+/// A claimed result file, on its way into permanent storage.
+package struct FileItem: Equatable, Sendable {
+    package var jobID: String
+    package var ordinal: Int
+    /// The fencing token of the lease; every later write repeats it.
+    package var token: Int64
+    package var provider: String
+    package var accountID: String
+    package var kind: JobKind
+    package var model: String
+    package var endpoint: String?
+    package var taskID: String?
+    /// The provider's URL, verbatim: a secret while it lives.
+    package var sourceURL: String
+    package var sourceExpiresAt: Instant?
+    /// What an earlier, broken attempt had committed.
+    package var objectKey: String?
+    package var uploadID: String?
+    package var sha256: String?
+    package var bytes: Int64?
+    package var contentType: String?
+    package var attempts: Int
+    package var now: Instant
+
+    /// `job/ordinal`, for messages.
+    package var name: String { "\(jobID)/\(ordinal)" }
+}
+
+extension FileItem {
+    init(_ row: Row) throws {
+        self.init(
+            jobID: try row.text("job_id"), ordinal: try row.int("ordinal"),
+            token: try row.int64("token"), provider: try row.text("provider"),
+            accountID: try row.text("account_id"),
+            kind: JobKind(rawValue: try row.text("kind")) ?? .other,
+            model: try row.text("model"), endpoint: try row.optionalText("endpoint"),
+            taskID: try row.optionalText("task_id"), sourceURL: try row.text("source_url"),
+            sourceExpiresAt: try row.optionalInstant("source_expires_us"),
+            objectKey: try row.optionalText("object_key"),
+            uploadID: try row.optionalText("upload_id"), sha256: try row.optionalText("sha256"),
+            bytes: try row.optionalInt64("bytes"),
+            contentType: try row.optionalText("content_type"), attempts: try row.int("attempts"),
+            now: try row.instant("now_us"))
+    }
+}
+
+/// One step of one file, written only while its lease stands.
+package struct FileStep: Equatable, Sendable {
+    package enum Kind: Equatable, Sendable {
+        /// Key and upload are committed; the first byte may be written.
+        case begun(key: String, uploadID: String, contentType: String)
+        /// All bytes are written and flushed, nothing is visible yet.
+        case complete(key: String, sha256: String, bytes: Int64)
+        /// The object is at its key, checked.
+        case stored(key: String, sha256: String, bytes: Int64, publicURL: String)
+        /// The provider gave another URL.
+        case refreshed(url: String, expiresAt: Instant?)
+        case retry(wait: Duration, message: String)
+        case lost(message: String)
+    }
+
+    package var item: FileItem
+    package var kind: Kind
+
+    package init(_ item: FileItem, _ kind: Kind) {
+        self.item = item
+        self.kind = kind
+    }
+
+    var json: JSONValue {
+        var members: [JSONObject.Member] = [
+            .init(key: "job_id", value: .string(item.jobID)),
+            .init(key: "ordinal", value: .integer(item.ordinal)),
+            .init(key: "token", value: .integer(item.token)),
+        ]
+        func add(_ key: String, _ value: JSONValue) {
+            members.append(.init(key: key, value: value))
+        }
+        switch kind {
+        case .begun(let key, let uploadID, let contentType):
+            add("step", "begun")
+            add("object_key", .string(key))
+            add("upload_id", .string(uploadID))
+            add("content_type", .string(contentType))
+        case .complete(let key, let sha256, let bytes):
+            add("step", "complete")
+            add("object_key", .string(key))
+            add("sha256", .string(sha256))
+            add("bytes", .integer(bytes))
+        case .stored(let key, let sha256, let bytes, let publicURL):
+            add("step", "stored")
+            add("object_key", .string(key))
+            add("sha256", .string(sha256))
+            add("bytes", .integer(bytes))
+            add("public_url", .string(publicURL))
+        case .refreshed(let url, let expiresAt):
+            add("step", "refreshed")
+            add("source_url", .string(url))
+            add("source_expires_at", .optional(expiresAt?.description))
+        case .retry(let wait, let message):
+            add("step", "retry")
+            add("wait", .string("\(wait.microseconds) microseconds"))
+            add("error_message", .string(message))
+        case .lost(let message):
+            add("step", "lost")
+            add("error_message", .string(message))
+        }
+        return .object(JSONObject(members))
+    }
+}
+
+/// What became of a file's step, or (without an ordinal) of its job.
+package struct FileResult: Equatable, Sendable {
+    package var jobID: String
+    package var ordinal: Int?
+    package var outcome: String
+    package var action: String?
+    package var amount: Int64?
+    package var detail: String?
+}
+
+/// Leases on files, and the steps written under them.
+package struct Files: Sendable {
+    private let run: Run
+
+    package init(run: Run) { self.run = run }
+
+    /// Claims files, nearest expiry first.
+    ///
+    /// - Returns: the files, and the jobs that were set aside because their files were claimed too
+    ///   often without a result.
+    package func claim(
+        _ connection: borrowing Connection, most: Int, jobIDs: [String], providers: [String]
+    ) throws -> (items: [FileItem], setAside: [String]) {
+        let rows = try connection.query(
+            """
+            SELECT (c.item).*, c.set_aside FROM holdfast.claim_files(\(run.runID)::uuid,
+                \(most)::integer, \(jobIDs)::text[], \(providers)::text[],
+                \(run.clockOffset)::interval) c
+            """)
+        var items: [FileItem] = []
+        var setAside: [String] = []
+        for row in rows {
+            if let jobID = try row.optionalText("set_aside") {
+                setAside.append(jobID)
+            } else {
+                items.append(try FileItem(row))
+            }
+        }
+        return (items, setAside)
+    }
+
+    /// What a claim would bring: reads only, for a dry run.
+    package func due(
+        _ connection: borrowing Connection, most: Int, jobIDs: [String], providers: [String]
+    ) throws -> [FileItem] {
+        try connection.query(
+            """
+            SELECT d.* FROM holdfast.due_files(\(most)::integer, \(jobIDs)::text[],
+                \(providers)::text[], clock_timestamp() + \(run.clockOffset)::interval) d
+            """
+        ).map { try FileItem($0) }
+    }
+
+    package func renew(_ connection: borrowing Connection, _ held: [FileItem]) throws {
+        try connection.execute(
+            """
+            SELECT holdfast.renew_file_leases(\(run.runID)::uuid, \(held.map(\.jobID))::text[],
+                \(held.map(\.ordinal))::integer[], \(held.map(\.token))::bigint[],
+                \(run.clockOffset)::interval)
+            """)
+    }
+
+    package func release(_ connection: borrowing Connection, _ held: [FileItem]) throws {
+        guard !held.isEmpty else { return }
+        try connection.execute(
+            """
+            SELECT holdfast.release_files(\(run.runID)::uuid, \(held.map(\.jobID))::text[],
+                \(held.map(\.ordinal))::integer[], \(held.map(\.token))::bigint[],
+                \(run.clockOffset)::interval)
+            """)
+    }
+
+    /// Writes steps, in one statement, with the deliveries and credits that follow from them.
+    package func record(
+        _ connection: borrowing Connection, _ steps: [FileStep]
+    ) throws -> [FileResult] {
+        guard !steps.isEmpty else { return [] }
+        let json = JSON.write(.array(steps.map(\.json)))
+        return try connection.query(
+            """
+            SELECT r.* FROM holdfast.record_files(\(run.runID)::uuid,
+                \(run.clockOffset)::interval, \(json)::jsonb) r
+            """
+        ).map { row in
+            FileResult(
+                jobID: try row.text("job_id"), ordinal: try row.optionalInt("ordinal"),
+                outcome: try row.text("outcome"), action: try row.optionalText("action"),
+                amount: try row.optionalInt64("amount"), detail: try row.optionalText("detail"))
+        }
+    }
+}

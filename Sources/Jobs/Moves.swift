@@ -1,0 +1,166 @@
+package import Core
+package import Postgres
+
+/// How a poll ended, as far as the job's patience is concerned.
+package enum PollAnswer: String, Sendable {
+    /// An answer about the task itself.
+    case healthy
+    /// Nothing was learned.
+    case silence
+    /// The provider called our request wrong.
+    case refusal
+}
+
+/// What a run decided for one job; the database judges it against the row as it then is.
+package struct Move: Equatable, Sendable {
+    package var jobID: String
+    package var token: Int64
+    /// Set on moves that end a job for want of something, so that a late mark wins over them.
+    package var revision: Int?
+    /// The state to become; nil keeps the one it has.
+    package var newState: JobState?
+    package var errorCode: JobErrorCode?
+    package var errorMessage: String?
+    package var resultURLs: [String] = []
+    package var urlExpiresAt: Instant?
+    package var progress: Int?
+    package var taskID: String?
+    package var taskEndpoint: String?
+    package var taskState: TaskState?
+    package var cost: Cost?
+    package var answer: PollAnswer?
+    /// How long until the job is looked at again.
+    package var wait: Duration?
+    package var endsWatch = false
+    package var blocked: Blocked?
+    package var blockedReason: String?
+    package var observation: Observation?
+
+    package init(jobID: String, token: Int64) {
+        self.jobID = jobID
+        self.token = token
+    }
+
+    var json: JSONValue {
+        var members: [JSONObject.Member] = [
+            .init(key: "job_id", value: .string(jobID)),
+            .init(key: "token", value: .integer(token)),
+        ]
+        func add(_ key: String, _ value: JSONValue?) {
+            if let value { members.append(.init(key: key, value: value)) }
+        }
+        add("revision", revision.map { .integer($0) })
+        add("new_state", newState.map { .string($0.rawValue) })
+        add("error_code", errorCode.map { .string($0.rawValue) })
+        add("error_message", errorMessage.map { .string($0) })
+        if newState == .succeeded {
+            add("result_urls", .array(resultURLs.map { .string($0) }))
+            add("files", .integer(resultURLs.count))
+        }
+        add("url_expires_at", urlExpiresAt.map { .string($0.description) })
+        add("progress", progress.map { .integer(min(max($0, 0), 100)) })
+        add("task_id", taskID.map { .string($0) })
+        add("task_endpoint", taskEndpoint.map { .string($0) })
+        add("task_state", taskState.map { .string($0.rawValue) })
+        add("cost_amount", cost.map { .string($0.amount) })
+        add("cost_unit", cost.map { .string($0.unit) })
+        add("answer", answer.map { .string($0.rawValue) })
+        add("wait", wait.map { .string("\($0.microseconds) microseconds") })
+        if endsWatch { add("ends_watch", .bool(true)) }
+        add("blocked", blocked.map { .string($0.rawValue) })
+        add("blocked_reason", blockedReason.map { .string($0) })
+        add("observation", observation?.json)
+        return .object(JSONObject(members))
+    }
+}
+
+/// A verdict with its evidence, as it is kept: bounded, redacted, with the original's digest.
+package struct Observation: Equatable, Sendable {
+    /// `poll`, `lookup` or `retrigger`.
+    package var source: String
+    package var httpStatus: Int?
+    package var verdict: Verdict
+    package var evidence: String?
+    package var bodyDigest: String?
+    package var bodyBytes: Int?
+
+    package init(
+        source: String, httpStatus: Int?, verdict: Verdict, evidence: String?,
+        bodyDigest: String? = nil, bodyBytes: Int? = nil
+    ) {
+        self.source = source
+        self.httpStatus = httpStatus
+        self.verdict = verdict
+        self.evidence = evidence
+        self.bodyDigest = bodyDigest
+        self.bodyBytes = bodyBytes
+    }
+
+    var json: JSONValue {
+        [
+            "source": .string(source),
+            "http_status": httpStatus.map { .integer($0) } ?? .null,
+            "state": .string(verdict.state.rawValue),
+            "error_class": .string(verdict.errorClass.rawValue),
+            "error_message": .optional(verdict.errorMessage.map { String($0.prefix(1000)) }),
+            "progress": verdict.progress.map { .integer(min(max($0, 0), 100)) } ?? .null,
+            "evidence": .optional(evidence),
+            "body_sha256": .optional(bodyDigest),
+            "body_bytes": bodyBytes.map { .integer($0) } ?? .null,
+        ]
+    }
+}
+
+/// What became of a move.
+package struct MoveResult: Equatable, Sendable {
+    package var jobID: String
+    /// `go`, `lease_lost`, `finished_meanwhile`, `postponed` or `braked`.
+    package var outcome: String
+    /// capture, void, charge, refund or waive; nil when no credits moved.
+    package var action: String?
+    package var amount: Int64?
+    package var detail: String?
+    /// For a released move: the state it led to.
+    package var newState: String?
+}
+
+extension MoveResult {
+    init(_ row: Row, newState: String? = nil) throws {
+        self.init(
+            jobID: try row.text("job_id"), outcome: try row.text("outcome"),
+            action: try row.optionalText("action"), amount: try row.optionalInt64("amount"),
+            detail: try row.optionalText("detail"), newState: newState)
+    }
+}
+
+/// Writes what a run decided, with its credits, in the transaction that the caller has open.
+package struct Moves: Sendable {
+    private let run: Run
+
+    package init(run: Run) { self.run = run }
+
+    package func record(
+        _ connection: borrowing Connection, _ moves: [Move]
+    ) throws -> [MoveResult] {
+        guard !moves.isEmpty else { return [] }
+        let json = JSON.write(.array(moves.map(\.json)))
+        return try connection.query(
+            """
+            SELECT r.* FROM holdfast.record_moves(\(run.runID)::uuid, \(run.command),
+                \(run.clockOffset)::interval, \(json)::jsonb) r
+            """
+        ).map { try MoveResult($0) }
+    }
+
+    /// Applies moves that a brake had stopped and a person released.
+    package func applyReleased(
+        _ connection: borrowing Connection, most: Int
+    ) throws -> [MoveResult] {
+        try connection.query(
+            """
+            SELECT r.* FROM holdfast.apply_released(\(run.runID)::uuid, \(run.command),
+                \(run.clockOffset)::interval, \(most)::integer) r
+            """
+        ).map { try MoveResult($0, newState: try $0.optionalText("new_state")) }
+    }
+}

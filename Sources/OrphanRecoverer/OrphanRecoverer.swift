@@ -1,0 +1,35 @@
+import ArgumentParser
+import Assembly
+import Core
+import Postgres
+import Recovery
+import Runner
+
+@main
+struct OrphanRecoverer: JobCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "orphan-recoverer",
+        abstract: "Watches timed-out jobs and settles what finished late.",
+        discussion: """
+            Asks about every job through its watch window after the deadline. A late success is \
+            delivered and paid for, a late failure gives the credits back; silence moves no money. \
+            Also settles what a brake had stopped and a person released.
+            """,
+        version: Version.current)
+
+    @OptionGroup var common: CommonOptions
+    @OptionGroup(title: "Selection") var minutely: MinutelyOptions
+
+    static func main() { Entry.main(Self.self) }
+
+    mutating func perform(_ context: RunContext) throws -> ExitStatus {
+        let (isDryRun, selection) = (common.dryRun, Selection(minutely, common))
+        return try JobFrame.perform(context, common) { connection, job in
+            let wiring = try Wiring(context, job.run)
+            try wiring.check(selection)
+            if isDryRun { return try Rehearsal.recover(connection, wiring, selection) }
+            guard job.hasWork || !selection.jobIDs.isEmpty else { return RunReport() }
+            return try OrphanRecovery.run(connection, wiring, selection)
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import Crypto
+
+/// The tag that an application puts into a callback address beside the job id.
+package enum CallbackTag {
+    /// Lower-case hex HMAC-SHA256 of the job id under the callback secret.
+    package static func make(jobID: String, secret: String) -> String {
+        Hex.text(
+            HMAC<SHA256>.authenticationCode(
+                for: Array(jobID.utf8), using: SymmetricKey(data: Array(secret.utf8))))
+    }
+
+    /// Whether the tag belongs to the job; takes the same time whichever digit is wrong.
+    package static func matches(jobID: String, tag: String, secret: String) -> Bool {
+        guard !secret.isEmpty, let code = Hex.bytes(tag) else { return false }
+        return HMAC<SHA256>.isValidAuthenticationCode(
+            code, authenticating: Array(jobID.utf8), using: SymmetricKey(data: Array(secret.utf8)))
+    }
+}
+
+/// Digests of secrets, so that one can be compared and kept without the secret itself.
+package enum SecretDigest {
+    package static func sha256Hex(_ text: String) -> String {
+        sha256Hex(Array(text.utf8))
+    }
+
+    package static func sha256Hex(_ bytes: [UInt8]) -> String {
+        Hex.text(SHA256.hash(data: bytes))
+    }
+
+    /// Whether a secret is the expected one; the time tells nothing about where they differ.
+    package static func matches(_ given: String, _ expected: String) -> Bool {
+        let key = SymmetricKey(size: .bits256)
+        let code = HMAC<SHA256>.authenticationCode(for: Array(given.utf8), using: key)
+        return HMAC<SHA256>.isValidAuthenticationCode(
+            code, authenticating: Array(expected.utf8), using: key)
+    }
+}
+
+enum Hex {
+    static func text(_ bytes: some Sequence<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(
+            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+
+    static func bytes(_ text: String) -> [UInt8]? {
+        let digits = text.utf8.compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
+        guard digits.count == text.utf8.count, digits.count % 2 == 0 else { return nil }
+        return stride(from: 0, to: digits.count, by: 2).map {
+            UInt8(digits[$0] << 4 | digits[$0 + 1])
+        }
+    }
+}

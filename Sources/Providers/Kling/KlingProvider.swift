@@ -1,0 +1,95 @@
+package import Core
+package import HTTP
+
+/// Kling's official API: one record shape, a path for each kind of task, a token for each request.
+package struct KlingProvider: Provider {
+    package static let name = "kling"
+    package static let credentialVariables = [
+        "HOLDFAST_KLING_ACCESS_KEY", "HOLDFAST_KLING_SECRET_KEY",
+    ]
+    package static let baseURLVariable = "HOLDFAST_KLING_BASE_URL"
+    package static let defaultBaseURL = "https://api-singapore.klingai.com"
+
+    /// Source: Kling portal, the query page of each model.
+    static let urlLife = Duration.seconds(30 * 86_400)
+    static let pageSize = 500
+
+    package let settings: ProviderSettings
+
+    package init(settings: ProviderSettings) { self.settings = settings }
+
+    package var facts: ProviderFacts {
+        ProviderFacts(
+            ratePerSecond: 20, rateBurst: 20,
+            rateSource: "our own choice: Kling documents no limit on queries",
+            urlLife: Self.urlLife, canLookUpByOwnID: true, canList: true, canRefresh: false)
+    }
+
+    package func endpoints(for task: TaskReference) -> [String] {
+        if let kind = task.endpoint.flatMap(KlingKind.named) { return [kind.name] }
+        return KlingKind.candidates(task.kind).map(\.name)
+    }
+
+    package func pollRequest(
+        taskID: String, endpoint: String, now: Instant
+    ) throws(Failure) -> Request {
+        let path = try path(endpoint)
+        return try request(path + "/" + TaskIDText.forURL(taskID), now: now)
+    }
+
+    package func verdict(
+        _ answer: Answer, askedTaskID: String?, endpoint: String?, kind: AnswerKind, now: Instant
+    ) -> Verdict {
+        let asked = askedTaskID.flatMap { $0.trimmed.isEmpty ? nil : $0 }
+        let reader = KlingReader(answer, now: now)
+        switch kind {
+        case .callback: return reader.callback(asked: asked, endpoint: endpoint)
+        case .poll, .result, .list: return reader.verdict(asked: asked)
+        }
+    }
+
+    package func listRequest(
+        endpoint: String, page: Int, now: Instant
+    ) throws(Failure) -> Request? {
+        let path = try path(endpoint)
+        return try request("\(path)?pageNum=\(page)&pageSize=\(Self.pageSize)", now: now)
+    }
+
+    package func listedTasks(_ answer: Answer, endpoint: String?, now: Instant) -> [ListedTask]? {
+        KlingReader(answer, now: now).tasks()
+    }
+
+    /// Kling takes `external_task_id` in the place of its own id.
+    package func lookupRequest(
+        jobID: String, endpoint: String, now: Instant
+    ) throws(Failure) -> Request? {
+        try pollRequest(taskID: jobID, endpoint: endpoint, now: now)
+    }
+
+    package func lookupVerdict(
+        _ answer: Answer, jobID: String, endpoint: String, now: Instant
+    ) -> Verdict {
+        KlingReader(answer, now: now).verdict(ownID: jobID)
+    }
+
+    private func path(_ endpoint: String) throws(Failure) -> String {
+        if let kind = KlingKind.named(endpoint) { return kind.path }
+        throw Failure(
+            .needsPerson, code: "unknown_endpoint",
+            "kling has no task kind \(endpoint.cut(to: 60)): name one of "
+                + KlingKind.all.map(\.name).joined(separator: ", "))
+    }
+
+    private func request(_ target: String, now: Instant) throws(Failure) -> Request {
+        let token = KlingToken.make(
+            accessKey: try credential("HOLDFAST_KLING_ACCESS_KEY"),
+            secretKey: try credential("HOLDFAST_KLING_SECRET_KEY"), now: now)
+        return Request(
+            url: settings.baseURL + target,
+            headers: [
+                Header("Authorization", "Bearer \(token)"),
+                Header("Accept", "application/json"),
+                Header("User-Agent", Request.browserUserAgent),
+            ])
+    }
+}

@@ -1,0 +1,52 @@
+package import Core
+
+/// Every provider that this build knows, set up from the environment.
+package struct ProviderRegistry: Sendable {
+    private static let all: [any Provider.Type] = [
+        KIEProvider.self,
+        KlingProvider.self,
+    ]
+
+    package static let names: [String] = all.map { $0.name }
+
+    private let providers: [String: any Provider]
+
+    /// Reads the settings of all providers.
+    ///
+    /// - Parameter environment: The value of a variable, or nil.
+    /// - Throws: `configuration` when a value is malformed; a missing one only leaves its
+    ///   provider off.
+    package init(environment: (String) -> String?) throws(Failure) {
+        var providers: [String: any Provider] = [:]
+        for type in Self.all {
+            providers[type.name] = try Self.make(type, environment)
+        }
+        self.providers = providers
+    }
+
+    /// The provider of that name, configured or not; an unknown name is nil.
+    package func provider(_ name: String) -> (any Provider)? { providers[name] }
+
+    package func isConfigured(_ name: String) -> Bool { providers[name]?.isConfigured ?? false }
+
+    /// The variables that have to be set before the provider is on.
+    package func missingVariables(_ name: String) -> [String] {
+        guard let provider = providers[name] else { return [] }
+        return type(of: provider).credentialVariables.filter {
+            provider.settings.credentials[$0] == nil
+        }
+    }
+
+    /// An adapter that reads answers and cannot ask; what `classify` and the inbox need.
+    package static func reader(_ name: String) -> (any Provider)? {
+        all.first { $0.name == name }.map { type in
+            type.init(settings: ProviderSettings(baseURL: type.defaultBaseURL))
+        }
+    }
+
+    private static func make<P: Provider>(
+        _ type: P.Type, _ environment: (String) -> String?
+    ) throws(Failure) -> any Provider {
+        P(settings: try ProviderSettings(for: type, environment: environment))
+    }
+}

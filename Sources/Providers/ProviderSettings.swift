@@ -1,0 +1,53 @@
+import Core
+import HTTP
+
+/// Where a provider is and how it knows us.
+package struct ProviderSettings: Sendable {
+    /// Without a slash at the end.
+    package var baseURL: String
+    /// Values by the name of their variable; blank ones are left out.
+    package var credentials: [String: String]
+
+    package init(baseURL: String, credentials: [String: String] = [:]) {
+        self.baseURL = baseURL
+        self.credentials = credentials
+    }
+
+    /// Reads the settings of one provider.
+    ///
+    /// Missing credentials are no error: the provider is off. A malformed value is one, and its
+    /// message names the variable, never the value.
+    init(
+        for provider: (some Provider).Type, environment: (String) -> String?
+    ) throws(Failure) {
+        var credentials: [String: String] = [:]
+        for variable in provider.credentialVariables {
+            guard let value = environment(variable), !value.trimmed.isEmpty else { continue }
+            guard value.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+                throw Failure(
+                    .configuration, code: "malformed_credential",
+                    "\(variable) has a line break, blank or other character that no key has: "
+                        + "copy the key again, without quotes and without a line break")
+            }
+            credentials[variable] = value
+        }
+        let variable = provider.baseURLVariable
+        let given = environment(variable) ?? ""
+        let base = given.trimmed.isEmpty ? provider.defaultBaseURL : given
+        guard let url = Self.base(base) else {
+            throw Failure(
+                .configuration, code: "malformed_base_url",
+                "\(variable) is no http or https address such as \(provider.defaultBaseURL), "
+                    + "without user name, query and fragment")
+        }
+        self.init(baseURL: url, credentials: credentials)
+    }
+
+    private static func base(_ text: String) -> String? {
+        guard UsableURL.check(text) == text, !text.utf8.contains(where: { "?#@".utf8.contains($0) })
+        else { return nil }
+        var url = Substring(text)
+        while url.hasSuffix("/") { url = url.dropLast() }
+        return String(url)
+    }
+}

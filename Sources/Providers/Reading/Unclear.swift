@@ -1,0 +1,28 @@
+import Core
+import HTTP
+
+extension Verdict {
+    /// A verdict that changes nothing about the job, and why.
+    static func unclear(
+        _ message: String, _ errorClass: ErrorClass = .transient, taskID: String? = nil
+    ) -> Verdict {
+        Verdict(
+            taskID: taskID, state: .unknown, errorClass: errorClass,
+            errorMessage: PrivateText.message(message))
+    }
+
+    /// A verdict on an answer that refuses, fails, or cannot be read.
+    ///
+    /// - Parameter code: The provider's own code in the body, when it gave one.
+    static func refusal(
+        _ message: String?, code: Int64?, answer: Answer, now: Instant,
+        errorClass: ErrorClass = .transient
+    ) -> Verdict {
+        var place = answer.httpStatus == 200 ? "" : "HTTP \(answer.httpStatus)"
+        if let code { place += (place.isEmpty ? "" : ", ") + "code \(code)" }
+        let text = message ?? "the provider gives no reason"
+        var verdict = unclear(place.isEmpty ? text : "\(text) (\(place))", errorClass)
+        verdict.retryAfter = RetryAfter.read(answer.headers, now: now)
+        return verdict
+    }
+}

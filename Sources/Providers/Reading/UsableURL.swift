@@ -1,0 +1,47 @@
+import Core
+import HTTP
+
+/// Decides which texts are URLs of files that can be fetched.
+enum UsableURL {
+    /// The URL verbatim, without white space around it; nil unless it is absolute, http or https,
+    /// and names a host.
+    static func check(_ text: String) -> String? {
+        let url = text.trimmed
+        let hasOddCharacter = url.unicodeScalars.contains { scalar in
+            scalar.properties.isWhitespace || scalar.value < 0x20 || scalar.value == 0x7F
+                || "\"<>\\".unicodeScalars.contains(scalar)
+        }
+        guard !hasOddCharacter, let start = authority(url),
+            start.utf8.contains(where: { $0 >= 0x80 || isAlphanumeric($0) }),
+            SafeURL.parse(url) != nil
+        else { return nil }
+        return url
+    }
+
+    /// The usable URLs of a field: one string, a list of them, or either as a string of JSON.
+    static func list(_ value: JSONValue) -> [String] {
+        switch value.opened {
+        case .string(let text): check(text).map { [$0] } ?? []
+        case .array(let values):
+            values.compactMap { value in
+                if case .string(let text) = value { check(text) } else { nil }
+            }
+        case .null, .bool, .number, .object: []
+        }
+    }
+
+    // Host and port. libcurl would forgive `https:/host` and `https:///host`; we do not.
+    private static func authority(_ url: String) -> String? {
+        let lower = url.prefix(8).asciiLowercased
+        guard lower.hasPrefix("https://") || lower.hasPrefix("http://") else { return nil }
+        let rest = url.unicodeScalars.dropFirst(lower.hasPrefix("https") ? 8 : 7)
+        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        let user = authority.lastIndex(of: "@").map { authority.index(after: $0) }
+        let host = authority[(user ?? authority.startIndex)...]
+        return host.first == ":" ? nil : String(host)
+    }
+
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20)
+    }
+}

@@ -1,0 +1,54 @@
+import Core
+import Jobs
+
+extension RunReport {
+    /// The words of `credits` for what the settling function did.
+    static let creditWords = [
+        "capture": "captured", "void": "voided", "charge": "charged", "refund": "refunded",
+        "waive": "waived",
+    ]
+    /// The words under which the recoverer counts settlements.
+    static let settlementWords = [
+        "capture": "captured", "void": "voided", "charge": "late_charged", "refund": "refunded",
+        "waive": "waived",
+    ]
+
+    /// Counts what became of a batch of decisions.
+    mutating func take(_ results: [MoveResult], _ decisions: [String: Decision], _ pass: Pass) {
+        var counted: Set<String> = []
+        for result in results {
+            if counted.insert(result.jobID).inserted {
+                count(result, decisions[result.jobID]?.outcome ?? result.newState ?? "settled")
+            }
+            guard result.outcome == "go", let action = result.action else { continue }
+            if let word = Self.creditWords[action] { add(credits: result.amount ?? 0, as: word) }
+            if pass == .recover, let word = Self.settlementWords[action] { count(word) }
+        }
+    }
+
+    private mutating func count(_ result: MoveResult, _ outcome: String) {
+        switch result.outcome {
+        case "go":
+            count(outcome)
+            if outcome == "set_aside" || outcome == "submission_unknown" {
+                add(
+                    Problem(
+                        jobID: result.jobID, code: outcome,
+                        message: "waits for a person; see holdfast job show \(result.jobID)"),
+                    status: .needsPerson)
+            }
+        case "braked":
+            count("braked")
+            add(
+                Problem(
+                    jobID: result.jobID, code: "braked",
+                    message: "would \(result.action ?? "settle") \(result.amount ?? 0) credits; "
+                        + "\(result.detail ?? "a brake"); look first, then holdfast policy release-brake"),
+                status: .needsPerson)
+        case "postponed":
+            count("still_running")
+        default:
+            count(result.outcome)
+        }
+    }
+}

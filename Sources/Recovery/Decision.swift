@@ -1,0 +1,169 @@
+package import Core
+package import Jobs
+
+/// What a pass decided for one job, and the word under which the run counts it.
+package struct Decision: Equatable, Sendable {
+    package var move: Move
+    package var outcome: String
+
+    package init(_ move: Move, _ outcome: String) {
+        self.move = move
+        self.outcome = outcome
+    }
+}
+
+/// Pure rules: a job as it was claimed and what was learned give a decision. No clock, no database,
+/// no network; chance is passed in.
+package enum Rules {
+    /// Answers in a row that call our request wrong before a person is asked.
+    package static let refusalLimit = 5
+    /// Silent answers in a row at the end of a watch before it counts as ended in silence.
+    package static let silenceLimit = 5
+    /// Where backoff starts.
+    package static let backoffBase = Duration.seconds(15)
+
+    /// Decides for a job in flight (the sweeper's).
+    package static func sweep(
+        _ item: WorkItem, _ verdict: Verdict, using chance: inout some RandomNumberGenerator
+    ) -> Decision {
+        var move = base(item, verdict)
+        switch verdict.state {
+        case .succeeded:
+            return succeed(&move, verdict)
+        case .failed, .cancelled, .expired:
+            return fail(&move, item, verdict)
+        case .pending, .running:
+            move.answer = .healthy
+            if item.deadlineHasPassed {
+                move.newState = .timedOut
+                move.errorMessage = "no final word before the deadline"
+                move.revision = item.revision
+                move.wait = item.stuckAfter
+                return Decision(move, "timed_out")
+            }
+            move.wait = item.stuckAfter
+            if verdict.state == .running, item.state != .running {
+                move.newState = .running
+                return Decision(move, "advanced")
+            }
+            return Decision(move, "still_running")
+        case .unknown:
+            return learnNothing(&move, item, verdict, &chance)
+        }
+    }
+
+    /// Decides for a job that is watched after its deadline or after its end (the recoverer's).
+    package static func recover(
+        _ item: WorkItem, _ verdict: Verdict, using chance: inout some RandomNumberGenerator
+    ) -> Decision {
+        var move = base(item, verdict)
+        let isOver = item.state != .timedOut
+        switch verdict.state {
+        case .succeeded:
+            return succeed(&move, verdict)
+        case .failed, .cancelled, .expired:
+            if isOver {
+                move.answer = .healthy
+                move.endsWatch = item.otherOpenTasks == 0
+                move.wait = .zero
+                return Decision(move, "still_running")
+            }
+            return fail(&move, item, verdict)
+        case .pending, .running:
+            move.answer = .healthy
+            move.wait = item.stuckAfter
+            guard item.watchHasEnded else { return Decision(move, "still_running") }
+            if isOver {
+                move.endsWatch = true
+                return Decision(move, "still_running")
+            }
+            // The only way in which time alone gives credits back: on a healthy answer about this
+            // task, asked for after the window's end.
+            move.newState = .abandoned
+            move.revision = item.revision
+            move.errorMessage = "not finished at the end of the watch window"
+            return Decision(move, "abandoned")
+        case .unknown:
+            if item.watchHasEnded, isOver {
+                move.answer = .silence
+                move.endsWatch = true
+                return Decision(move, "unknown")
+            }
+            if item.watchHasEnded, item.silences + 1 >= silenceLimit {
+                return endInSilence(&move, item)
+            }
+            return learnNothing(&move, item, verdict, &chance)
+        }
+    }
+
+    private static func base(_ item: WorkItem, _ verdict: Verdict) -> Move {
+        var move = Move(jobID: item.jobID, token: item.token)
+        move.taskID = item.taskID
+        move.taskState = verdict.state
+        move.progress = verdict.progress
+        move.cost = verdict.cost
+        return move
+    }
+
+    private static func succeed(_ move: inout Move, _ verdict: Verdict) -> Decision {
+        move.answer = .healthy
+        move.newState = .succeeded
+        move.resultURLs = verdict.resultURLs
+        move.urlExpiresAt = verdict.urlExpiresAt
+        return Decision(move, "succeeded")
+    }
+
+    private static func fail(
+        _ move: inout Move, _ item: WorkItem, _ verdict: Verdict
+    ) -> Decision {
+        move.answer = .healthy
+        move.errorMessage = verdict.errorMessage
+        guard item.otherOpenTasks == 0 else {
+            // Another task of the job may still succeed: it is asked next.
+            move.wait = .zero
+            return Decision(move, "still_running")
+        }
+        move.newState = .failed
+        move.revision = item.revision
+        move.errorCode =
+            switch verdict.state {
+            case .cancelled: .providerCancelled
+            case .expired: .providerExpired
+            default: .providerFailed
+            }
+        return Decision(move, "failed")
+    }
+
+    private static func learnNothing(
+        _ move: inout Move, _ item: WorkItem, _ verdict: Verdict,
+        _ chance: inout some RandomNumberGenerator
+    ) -> Decision {
+        let isRefusal = verdict.errorClass == .final
+        move.answer = isRefusal ? .refusal : .silence
+        let backoff = Backoff(base: backoffBase, maximum: item.backoffMaximum)
+        let wait = backoff.wait(attempt: item.silences + 1, using: &chance)
+        move.wait = max(wait, min(verdict.retryAfter ?? .zero, item.backoffMaximum))
+        if isRefusal, item.refusals + 1 >= refusalLimit {
+            move.blocked = .person
+            move.blockedReason =
+                "\(item.provider) keeps refusing our request about this task: "
+                + (verdict.errorMessage ?? "no reason given")
+            return Decision(move, "set_aside")
+        }
+        return Decision(move, "unknown")
+    }
+
+    private static func endInSilence(_ move: inout Move, _ item: WorkItem) -> Decision {
+        move.answer = .silence
+        if item.voidsOnSilence {
+            move.newState = .abandoned
+            move.revision = item.revision
+            move.errorMessage = "the watch window ended in silence, and on_silence is void"
+            return Decision(move, "abandoned")
+        }
+        move.blocked = .person
+        move.blockedReason =
+            "the watch window ended without a healthy answer; the hold stands until a person decides"
+        return Decision(move, "set_aside")
+    }
+}

@@ -1,0 +1,101 @@
+package import Core
+package import Jobs
+
+/// What to do about a job that has no task.
+package enum SubmissionStep: Equatable, Sendable {
+    /// Ask the provider for a task under our own id.
+    case lookUp
+    /// Nothing can have been sent: ask the application to start again.
+    case retrigger
+    case decide(Decision)
+}
+
+extension Rules {
+    /// Lookups without a find before a person is asked.
+    package static let lookupLimit = 3
+
+    /// The next step for a job without a task.
+    ///
+    /// Without the mark and without a word from the application since the job's creation, nothing was
+    /// sent. With either, something may have been, and only the provider can tell.
+    package static func submission(
+        _ item: WorkItem, canLookUp: Bool, canRetrigger: Bool
+    ) -> SubmissionStep {
+        if item.wasSubmitting || item.wasHeardOf {
+            return canLookUp ? .lookUp : .decide(setAside(item, "\(item.provider) cannot be asked for a task by our own id"))
+        }
+        guard item.state == .created else { return .decide(neverSubmitted(item)) }
+        if item.retriggers < item.retriggerAttempts {
+            if canRetrigger { return .retrigger }
+            // Nobody to ask again: the job gets the time that the attempts would have taken.
+            var patience = Duration.zero
+            for _ in 0...item.retriggerAttempts { patience += item.unsubmittedAfter }
+            if item.now - item.createdAt < patience {
+                var move = Move(jobID: item.jobID, token: item.token)
+                move.wait = patience - (item.now - item.createdAt)
+                return .decide(Decision(move, "still_running"))
+            }
+        }
+        return .decide(neverSubmitted(item))
+    }
+
+    /// What a lookup by our own id came to.
+    package static func lookup(
+        _ item: WorkItem, _ verdict: Verdict, endpoint: String?,
+        using chance: inout some RandomNumberGenerator
+    ) -> Decision {
+        guard verdict.isHealthy, let taskID = verdict.taskID else {
+            if verdict.taskIsUnknownHere, item.refusals + 1 >= lookupLimit {
+                return setAside(item, "\(item.provider) knows no task under our own id")
+            }
+            var found = Move(jobID: item.jobID, token: item.token)
+            found.answer = verdict.taskIsUnknownHere ? .refusal : .silence
+            found.wait = Backoff(base: backoffBase, maximum: item.backoffMaximum)
+                .wait(attempt: item.silences + 1, using: &chance)
+            return Decision(found, "unknown")
+        }
+        var adopted = item
+        adopted.taskID = taskID
+        var decision =
+            item.state == .timedOut
+            ? recover(adopted, verdict, using: &chance) : sweep(adopted, verdict, using: &chance)
+        decision.move.taskEndpoint = endpoint
+        if decision.move.newState == nil, item.state == .created { decision.move.newState = .submitted }
+        if decision.outcome == "still_running" || decision.outcome == "advanced" {
+            decision.outcome = "adopted"
+        }
+        return decision
+    }
+
+    /// What one try at the application's trigger came to.
+    package static func retriggered(
+        _ item: WorkItem, attempt: Int, accepted: Bool, problem: String?
+    ) -> Decision {
+        var move = Move(jobID: item.jobID, token: item.token)
+        move.revision = item.revision
+        let doublings = min(max(attempt - 1, 0), 4)
+        move.wait = item.unsubmittedAfter * (1 << doublings)
+        return Decision(move, accepted ? "retriggered" : "unknown")
+    }
+
+    private static func neverSubmitted(_ item: WorkItem) -> Decision {
+        var move = Move(jobID: item.jobID, token: item.token)
+        move.newState = .failed
+        move.errorCode = .neverSubmitted
+        move.errorMessage =
+            item.retriggers == 0
+            ? "the task was never created at \(item.provider)"
+            : "the task was never created at \(item.provider), after \(item.retriggers) retriggers"
+        // A mark or a heartbeat at the last instant wins.
+        move.revision = item.revision
+        return Decision(move, "never_submitted")
+    }
+
+    private static func setAside(_ item: WorkItem, _ why: String) -> Decision {
+        var move = Move(jobID: item.jobID, token: item.token)
+        move.blocked = .submissionUnknown
+        move.blockedReason = "it may have been submitted, and its task id is not known: \(why)"
+        move.revision = item.revision
+        return Decision(move, "submission_unknown")
+    }
+}

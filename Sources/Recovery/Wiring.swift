@@ -1,0 +1,67 @@
+package import Core
+import HTTP
+package import Providers
+
+/// The world around a run, passed in so that tests can stand in for it.
+package struct Wiring: Sendable {
+    package var run: Run
+    package var providers: ProviderRegistry
+    /// The application's trigger; nil where none is configured.
+    package var trigger: ApplicationTrigger?
+    /// Checks callbacks; nil where no secret is configured.
+    package var callbackSecret: String?
+    /// The machine's clock, for tokens and signatures only.
+    package var wallClock: @Sendable () -> Instant
+    package var shouldStop: @Sendable () -> Bool
+    /// A line for people who asked for more: free of secrets, signed queries and prompts.
+    package var tell: @Sendable (String) -> Void
+
+    package init(
+        run: Run, providers: ProviderRegistry, trigger: ApplicationTrigger? = nil,
+        callbackSecret: String? = nil, wallClock: @escaping @Sendable () -> Instant,
+        shouldStop: @escaping @Sendable () -> Bool,
+        tell: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
+        self.run = run
+        self.providers = providers
+        self.trigger = trigger
+        self.callbackSecret = callbackSecret
+        self.wallClock = wallClock
+        self.shouldStop = shouldStop
+        self.tell = tell
+    }
+
+    /// The providers that this host can ask, among those that a selection names.
+    package func askable(_ selection: Selection) -> [String] {
+        ProviderRegistry.names.filter { name in
+            providers.isConfigured(name)
+                && (selection.providers.isEmpty || selection.providers.contains(name))
+        }
+    }
+}
+
+/// The application's own endpoint that starts the processing of a job.
+package struct ApplicationTrigger: Sendable {
+    package var url: String
+    package var header: String
+    package var secret: String
+
+    package init(url: String, header: String, secret: String) {
+        self.url = url
+        self.header = header
+        self.secret = secret
+    }
+
+    /// `POST {"job_id":…,"attempt":…}` under an idempotency key of job and attempt.
+    func request(jobID: String, attempt: Int, timeout: Duration) -> Request {
+        let body: JSONValue = ["job_id": .string(jobID), "attempt": .integer(attempt)]
+        return Request(
+            method: "POST", url: url,
+            headers: [
+                Header("Content-Type", "application/json"),
+                Header(header, secret),
+                Header("Idempotency-Key", "\(jobID)/\(attempt)"),
+            ],
+            body: Array(JSON.write(body).utf8), timeout: timeout)
+    }
+}

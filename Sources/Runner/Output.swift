@@ -1,0 +1,60 @@
+import Glibc
+import Synchronization
+
+/// The two places where a process speaks; nothing else writes to them.
+package enum Output {
+    private static let spoken = Atomic<Bool>(false)
+    private static let lost = Atomic<Int32>(0)
+
+    /// Something has been written to standard output.
+    package static var hasSpoken: Bool { spoken.load(ordering: .relaxed) }
+
+    /// Why standard output could not be written, as an `errno`; nil while it could.
+    ///
+    /// A reader that closed its end (`… | head`) is no reason to complain and does not count.
+    package static var standardProblem: Int32? {
+        let problem = lost.load(ordering: .relaxed)
+        return problem == 0 ? nil : problem
+    }
+
+    /// Writes `text` to standard output, with a line end if it has none.
+    package static func standard(_ text: String) {
+        spoken.store(true, ordering: .relaxed)
+        let problem = write(line(text), to: STDOUT_FILENO)
+        if problem != 0 && problem != EPIPE { lost.store(problem, ordering: .relaxed) }
+    }
+
+    /// Writes `text` to standard error without any known secret, in one call.
+    package static func error(_ text: String) {
+        // There is nobody left to tell when this fails.
+        _ = write(line(Redaction.apply(text)), to: STDERR_FILENO)
+    }
+
+    private static func line(_ text: String) -> [UInt8] {
+        Array((text.utf8.last == UInt8(ascii: "\n") ? text : text + "\n").utf8)
+    }
+
+    /// Writes everything, through interruptions and full pipes.
+    /// - Returns: 0, or the `errno` that ended it.
+    static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if written >= 0 {
+                rest = rest.dropFirst(written)
+            } else if errno == EAGAIN || errno == EWOULDBLOCK {
+                var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                // A reader that takes nothing for this long is as good as gone.
+                if poll(&entry, 1, 30_000) == 0 { return EAGAIN }
+            } else if errno != EINTR {
+                return errno
+            }
+        }
+        return 0
+    }
+}
+
+extension Output {
+    /// Somebody is looking: standard output is a terminal.
+    package static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+}

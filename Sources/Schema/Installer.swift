@@ -1,0 +1,131 @@
+package import Core
+package import Postgres
+
+/// Creates and upgrades schema `holdfast`; safe to repeat, and safe on two hosts at once.
+package struct Installer: Sendable {
+    /// What an installation did.
+    package struct Report: Equatable, Sendable {
+        package var applied: [Int] = []
+        package var version = 0
+        /// Why the roles could not be created; nil when they are there.
+        package var rolesMissing: String?
+    }
+
+    package init() {}
+
+    /// Creates roles and schema where they are missing and applies all migrations.
+    package func setUp(_ connection: borrowing Connection) throws -> Report {
+        var rolesMissing: String?
+        do {
+            try connection.transaction { try connection.script(Roles.create) }
+        } catch let error as PostgresError where error.sqlState == "42501" {
+            rolesMissing =
+                "this login may not create roles; the schema works without them, and grants are "
+                + "left to you"
+        }
+        var report = try apply(connection, createSchema: true)
+        report.rolesMissing = rolesMissing
+        return report
+    }
+
+    /// Applies the migrations that the schema lacks.
+    package func migrate(_ connection: borrowing Connection) throws -> Report {
+        try apply(connection, createSchema: false)
+    }
+
+    /// The SQL that `setUp` or `migrate` would run now, for a person to read or to run.
+    package func plan(_ connection: borrowing Connection, setUp: Bool) throws -> String {
+        let version = try Self.version(connection) ?? 0
+        guard setUp || version > 0 else { throw Self.missing }
+        var parts: [String] = []
+        if setUp { parts.append(Roles.create) }
+        let pending = Migration.all.filter { $0.version > version }
+        guard !pending.isEmpty || setUp else { return "" }
+        parts.append("BEGIN;")
+        if version == 0 { parts.append(Roles.createSchema) }
+        parts.append(Roles.actAsOwner)
+        if version == 0 { parts.append(Roles.createVersionTable) }
+        for migration in pending {
+            parts.append("-- \(migration.version): \(migration.name)\n" + migration.sql)
+            parts.append(
+                "INSERT INTO holdfast.schema_version (version, name) "
+                    + "VALUES (\(migration.version), '\(migration.name)');")
+        }
+        parts.append("COMMIT;")
+        return parts.joined(separator: "\n\n")
+    }
+
+    /// The version of the schema in this database; nil when it has none.
+    package static func version(_ connection: borrowing Connection) throws -> Int? {
+        do {
+            return try connection.query(
+                "SELECT coalesce(max(version), 0) AS version FROM holdfast.schema_version"
+            ).single().int("version")
+        } catch let error as PostgresError where ["42P01", "3F000"].contains(error.sqlState) {
+            return nil
+        }
+    }
+
+    /// Refuses a database whose schema is not the one that this build was made for.
+    package static func check(_ connection: borrowing Connection) throws {
+        guard let version = try version(connection) else { throw missing }
+        guard version == Migration.current else {
+            throw wrong(version)
+        }
+    }
+
+    package static var missing: Failure {
+        Failure(
+            .configuration, code: "schema_missing",
+            "the database has no schema holdfast; run: holdfast setup")
+    }
+
+    package static func wrong(_ version: Int) -> Failure {
+        version < Migration.current
+            ? Failure(
+                .configuration, code: "schema_version",
+                "schema holdfast has version \(version), this build needs \(Migration.current); "
+                    + "run: holdfast migrate")
+            : Failure(
+                .configuration, code: "schema_version",
+                "schema holdfast has version \(version), this build knows \(Migration.current); "
+                    + "install the newer build on this host")
+    }
+
+    private func apply(
+        _ connection: borrowing Connection, createSchema: Bool
+    ) throws -> Report {
+        try connection.transaction {
+            // Two hosts that migrate at once: the second waits here and finds nothing to do.
+            try connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended('holdfast.migrate', 0))")
+            if createSchema { try connection.script(Roles.createSchema) }
+            guard
+                try connection.query("SELECT to_regnamespace('holdfast') IS NOT NULL AS there")
+                    .single().bool("there")
+            else { throw Self.missing }
+            try connection.script(Roles.actAsOwner)
+            if createSchema { try connection.script(Roles.createVersionTable) }
+            guard
+                try connection.query(
+                    "SELECT to_regclass('holdfast.schema_version') IS NOT NULL AS there"
+                ).single().bool("there")
+            else { throw Self.missing }
+            let version = try connection.query(
+                "SELECT coalesce(max(version), 0) AS version FROM holdfast.schema_version"
+            ).single().int("version")
+            guard version <= Migration.current else { throw Self.wrong(version) }
+            var report = Report(version: Migration.current)
+            for migration in Migration.all where migration.version > version {
+                try connection.script(migration.sql, timeout: .seconds(600))
+                try connection.execute(
+                    """
+                    INSERT INTO holdfast.schema_version (version, name)
+                    VALUES (\(migration.version)::integer, \(migration.name))
+                    """)
+                report.applied.append(migration.version)
+            }
+            return report
+        }
+    }
+}

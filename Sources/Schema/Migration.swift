@@ -1,0 +1,28 @@
+/// One numbered step of the schema, embedded in the executable from `Migrations/`.
+package struct Migration: Sendable {
+    package let version: Int
+    package let name: String
+    package let sql: String
+
+    /// All steps in order; a person can run the same files by hand with psql.
+    package static let all: [Migration] = [
+        Migration(1, "tables", PackageResources.v001_tables_sql),
+        Migration(2, "rules", PackageResources.v002_rules_sql),
+        Migration(3, "settlement", PackageResources.v003_settlement_sql),
+        Migration(4, "views", PackageResources.v004_views_sql),
+        Migration(5, "application", PackageResources.v005_application_sql),
+        Migration(6, "work", PackageResources.v006_work_sql),
+        Migration(7, "inbox_and_files", PackageResources.v007_inbox_and_files_sql),
+        Migration(8, "books", PackageResources.v008_books_sql),
+        Migration(9, "grants", PackageResources.v009_grants_sql),
+    ]
+
+    /// The schema version that this build works with.
+    package static var current: Int { all.last?.version ?? 0 }
+
+    init(_ version: Int, _ name: String, _ bytes: [UInt8]) {
+        self.version = version
+        self.name = name
+        sql = String(decoding: bytes, as: UTF8.self)
+    }
+}

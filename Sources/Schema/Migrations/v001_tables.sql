@@ -1,0 +1,328 @@
+-- Tables of the rescue line: ledger, jobs, tasks, files, inbox, evidence, runs, policies.
+-- Amounts are whole credits; times are the database's clock.
+
+-- One customer's credits. The balances stand beside the transfers they follow from; they are
+-- changed by the trigger on holdfast.transfer alone, and can neither go below zero nor leave
+-- the equation that everything granted is available, held or spent.
+CREATE TABLE holdfast.account (
+    account_id text PRIMARY KEY CHECK (account_id <> '' AND length(account_id) <= 200),
+    granted bigint NOT NULL DEFAULT 0,
+    available bigint NOT NULL DEFAULT 0,
+    held bigint NOT NULL DEFAULT 0,
+    spent bigint NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT account_never_below_zero CHECK (available >= 0 AND held >= 0 AND spent >= 0),
+    CONSTRAINT account_in_balance CHECK (granted = available + held + spent)
+) WITH (fillfactor = 70);
+
+-- One generation that the application promised a customer.
+CREATE TABLE holdfast.job (
+    job_id text PRIMARY KEY CHECK (job_id <> '' AND length(job_id) <= 200),
+    account_id text NOT NULL REFERENCES holdfast.account,
+    provider text NOT NULL,
+    model text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('image', 'video', 'audio', 'other')),
+    endpoint text,
+    request jsonb,
+    expected_outputs integer NOT NULL CHECK (expected_outputs BETWEEN 1 AND 1000),
+
+    state text NOT NULL DEFAULT 'created' CHECK (state IN (
+        'created', 'submitted', 'running', 'succeeded', 'delivered',
+        'timed_out', 'abandoned', 'failed', 'dismissed')),
+    blocked text CHECK (blocked IN ('brake', 'crashed', 'submission_unknown', 'person')),
+    blocked_reason text,
+    -- The move that a brake stopped, kept until a person releases it.
+    pending_move jsonb,
+    brake_released boolean NOT NULL DEFAULT false,
+    error_code text,
+    error_message text,
+    task_id text,
+    result_urls text[] NOT NULL DEFAULT '{}',
+    progress integer CHECK (progress BETWEEN 0 AND 100),
+
+    -- Money: the hold, and what became of it. Written by the trigger on holdfast.transfer,
+    -- except waived, which moves nothing.
+    credits bigint NOT NULL CHECK (credits BETWEEN 0 AND 1000000000000000),
+    captured bigint NOT NULL DEFAULT 0 CHECK (captured >= 0),
+    voided bigint NOT NULL DEFAULT 0 CHECK (voided >= 0),
+    charged bigint NOT NULL DEFAULT 0 CHECK (charged >= 0),
+    refunded bigint NOT NULL DEFAULT 0 CHECK (refunded >= 0),
+    waived bigint NOT NULL DEFAULT 0 CHECK (waived >= 0),
+    credit_state text NOT NULL GENERATED ALWAYS AS (CASE
+        WHEN credits = 0 THEN 'none'
+        WHEN refunded > 0 THEN 'refunded'
+        WHEN charged > 0 THEN 'late_charged'
+        WHEN waived > 0 THEN 'waived'
+        WHEN captured > 0 THEN 'captured'
+        WHEN voided > 0 THEN 'voided'
+        ELSE 'held' END) STORED,
+
+    created_at timestamptz NOT NULL,
+    submitting_at timestamptz,
+    submitted_at timestamptz,
+    timed_out_at timestamptz,
+    watch_until timestamptz,
+    finished_at timestamptz,
+    settled_at timestamptz,
+    last_step text,
+    last_heartbeat_at timestamptz,
+
+    -- When to look next, and what the looks so far came to.
+    next_poll_at timestamptz,
+    woken_at timestamptz,
+    attempts integer NOT NULL DEFAULT 0,
+    retriggers integer NOT NULL DEFAULT 0,
+    -- Answers in a row that said nothing (transient), or that our request is wrong (refusals).
+    silences integer NOT NULL DEFAULT 0,
+    refusals integer NOT NULL DEFAULT 0,
+    last_healthy_at timestamptz,
+    -- Counts what the application did to the row, so that a decision made before it loses.
+    revision integer NOT NULL DEFAULT 0,
+
+    -- The lease: who may write, until when, and the fencing token that every write repeats.
+    lease_owner uuid,
+    lease_token bigint NOT NULL DEFAULT 0,
+    lease_until timestamptz,
+    leased_at timestamptz,
+    -- Claims in a row that ended without a result.
+    claims integer NOT NULL DEFAULT 0,
+
+    -- A hold is resolved whole and once: what was captured and voided is nothing or all of it.
+    CONSTRAINT hold_resolved_once CHECK (captured + voided IN (0, credits)),
+    CONSTRAINT refund_within_paid CHECK (refunded <= captured + charged),
+    -- A late charge or waiver follows a hold that was voided whole, and there is one of them.
+    CONSTRAINT late_charge_after_void CHECK (charged = 0 OR (voided = credits AND waived = 0)),
+    CONSTRAINT late_charge_within_price CHECK (charged <= credits AND waived <= credits),
+    -- Money and state move together: no job ends with its hold standing.
+    CONSTRAINT closed_job_is_settled CHECK (
+        credit_state <> 'held' OR state NOT IN ('delivered', 'failed', 'abandoned', 'dismissed'))
+) WITH (fillfactor = 70);
+
+-- What the minutely jobs look for stands behind partial indexes, so that an idle minute costs the
+-- same whatever the number of finished jobs.
+CREATE INDEX job_sweep ON holdfast.job (provider, next_poll_at)
+    WHERE state IN ('created', 'submitted', 'running')
+        AND blocked IS NULL AND pending_move IS NULL;
+CREATE INDEX job_watch ON holdfast.job (provider, next_poll_at)
+    WHERE watch_until IS NOT NULL AND state IN ('timed_out', 'abandoned', 'failed')
+        AND blocked IS NULL AND pending_move IS NULL;
+CREATE INDEX job_pending_move ON holdfast.job (job_id)
+    WHERE pending_move IS NOT NULL AND blocked IS NULL;
+CREATE INDEX job_blocked ON holdfast.job (blocked, job_id) WHERE blocked IS NOT NULL;
+CREATE INDEX job_held ON holdfast.job (account_id) WHERE credit_state = 'held';
+CREATE INDEX job_open ON holdfast.job (created_at)
+    WHERE state IN ('created', 'submitted', 'running', 'succeeded', 'timed_out');
+CREATE INDEX job_finished ON holdfast.job (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX job_account ON holdfast.job (account_id, created_at);
+
+-- Money moves here and nowhere else. The id is derived from the cause, so that a repetition
+-- meets the primary key; rows are never changed.
+CREATE TABLE holdfast.transfer (
+    transfer_id text PRIMARY KEY,
+    sequence bigint GENERATED ALWAYS AS IDENTITY,
+    kind text NOT NULL,
+    account_id text NOT NULL REFERENCES holdfast.account,
+    job_id text REFERENCES holdfast.job,
+    debit text NOT NULL,
+    credit text NOT NULL,
+    amount bigint NOT NULL CHECK (amount > 0),
+    reason text,
+    actor text NOT NULL,
+    run_id uuid,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT transfer_sides CHECK ((kind, debit, credit) IN (
+        ('grant', 'issued', 'available'),
+        ('hold', 'available', 'held'),
+        ('capture', 'held', 'spent'),
+        ('void', 'held', 'available'),
+        ('charge', 'available', 'spent'),
+        ('refund', 'spent', 'available'),
+        ('adjustment', 'issued', 'available'),
+        ('adjustment', 'available', 'issued'))),
+    CONSTRAINT transfer_has_job CHECK ((kind IN ('grant', 'adjustment')) = (job_id IS NULL))
+);
+CREATE INDEX transfer_job ON holdfast.transfer (job_id) WHERE job_id IS NOT NULL;
+CREATE INDEX transfer_account ON holdfast.transfer (account_id, sequence);
+CREATE INDEX transfer_day ON holdfast.transfer (created_at);
+
+-- What a provider runs for a job. A job may come to have several.
+CREATE TABLE holdfast.task (
+    provider text NOT NULL,
+    task_id text NOT NULL CHECK (task_id <> '' AND length(task_id) <= 500),
+    job_id text NOT NULL REFERENCES holdfast.job,
+    endpoint text,
+    state text NOT NULL DEFAULT 'pending' CHECK (state IN (
+        'pending', 'running', 'succeeded', 'failed', 'cancelled', 'expired')),
+    error_message text,
+    cost_amount text,
+    cost_unit text,
+    created_at timestamptz NOT NULL,
+    polled_at timestamptz,
+    finished_at timestamptz,
+    PRIMARY KEY (provider, task_id)
+);
+CREATE INDEX task_job ON holdfast.task (job_id, created_at);
+
+-- One result file of a job, from the provider's URL to the object in permanent storage.
+CREATE TABLE holdfast.asset (
+    job_id text NOT NULL REFERENCES holdfast.job,
+    ordinal integer NOT NULL,
+    provider text NOT NULL,
+    state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'stored', 'lost')),
+    source_url text NOT NULL,
+    source_expires_at timestamptz,
+    refreshed_at timestamptz,
+    object_key text,
+    upload_id text,
+    sha256 text,
+    bytes bigint,
+    content_type text,
+    public_url text,
+    error_message text,
+    attempts integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    stored_at timestamptz,
+    lease_owner uuid,
+    lease_token bigint NOT NULL DEFAULT 0,
+    lease_until timestamptz,
+    claims integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (job_id, ordinal),
+    CONSTRAINT stored_is_verified CHECK (state <> 'stored' OR (
+        object_key IS NOT NULL AND sha256 IS NOT NULL AND bytes IS NOT NULL
+        AND public_url IS NOT NULL))
+) WITH (fillfactor = 70);
+CREATE INDEX asset_due ON holdfast.asset (source_expires_at, job_id, ordinal)
+    WHERE state = 'pending';
+CREATE UNIQUE INDEX asset_object ON holdfast.asset (object_key) WHERE object_key IS NOT NULL;
+
+-- The callback inbox. Bodies are kept whole; of a secret only its digest until it is checked,
+-- and the result of the check afterwards.
+CREATE TABLE holdfast.callback (
+    callback_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    provider text NOT NULL,
+    headers jsonb NOT NULL,
+    query text NOT NULL,
+    body bytea NOT NULL,
+    digest bytea NOT NULL,
+    secret_digest text,
+    received_at timestamptz NOT NULL,
+    drained_at timestamptz,
+    result text CHECK (result IN ('matched', 'duplicate', 'unmatched', 'refused')),
+    secret_check text CHECK (secret_check IN ('right', 'wrong', 'missing', 'not_checked')),
+    job_id text,
+    candidates text[] NOT NULL DEFAULT '{}',
+    note text
+);
+CREATE INDEX callback_undrained ON holdfast.callback (callback_id) WHERE drained_at IS NULL;
+CREATE INDEX callback_unmatched ON holdfast.callback USING gin (candidates)
+    WHERE result = 'unmatched';
+CREATE INDEX callback_job ON holdfast.callback (job_id, callback_id) WHERE job_id IS NOT NULL;
+CREATE INDEX callback_digest ON holdfast.callback (digest) WHERE result = 'matched';
+
+-- A verdict with its evidence: bounded, redacted, with the digest of the original body.
+CREATE TABLE holdfast.observation (
+    observation_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_id text NOT NULL REFERENCES holdfast.job,
+    task_id text,
+    run_id uuid,
+    observed_at timestamptz NOT NULL,
+    source text NOT NULL,
+    http_status integer,
+    state text NOT NULL,
+    error_class text NOT NULL,
+    error_message text,
+    progress integer,
+    evidence text,
+    body_sha256 text,
+    body_bytes integer
+);
+CREATE INDEX observation_job ON holdfast.observation (job_id, observation_id);
+
+-- Every change of a job's state or block, written by a trigger whatever made the change.
+CREATE TABLE holdfast.job_event (
+    event_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_id text NOT NULL REFERENCES holdfast.job,
+    happened_at timestamptz NOT NULL,
+    actor text NOT NULL,
+    run_id uuid,
+    from_state text,
+    to_state text NOT NULL,
+    blocked text,
+    detail text
+);
+CREATE INDEX job_event_job ON holdfast.job_event (job_id, event_id);
+
+-- One execution of one executable. A row without an end is a run that died.
+CREATE TABLE holdfast.run (
+    run_id uuid PRIMARY KEY,
+    command text NOT NULL,
+    host text NOT NULL,
+    pid integer,
+    version text NOT NULL,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    examined integer,
+    outcomes jsonb,
+    credits jsonb,
+    exit_status integer
+);
+CREATE INDEX run_command ON holdfast.run (command, started_at DESC);
+
+-- How many copies of one executable may work at a time: one row for each place.
+CREATE TABLE holdfast.run_slot (
+    command text NOT NULL,
+    slot integer NOT NULL,
+    run_id uuid,
+    expires_at timestamptz,
+    PRIMARY KEY (command, slot)
+);
+
+-- What all hosts know of a provider: its token bucket and its circuit breaker.
+CREATE TABLE holdfast.provider (
+    provider text PRIMARY KEY,
+    tokens double precision NOT NULL DEFAULT 0,
+    refilled_at timestamptz,
+    failures integer NOT NULL DEFAULT 0,
+    openings integer NOT NULL DEFAULT 0,
+    paused_until timestamptz,
+    pause_reason text
+);
+
+-- Policies. An empty provider, kind or model means any; rows that came with the schema rank
+-- below all rows that somebody set.
+CREATE TABLE holdfast.policy (
+    key text NOT NULL,
+    provider text NOT NULL DEFAULT '',
+    kind text NOT NULL DEFAULT '',
+    model text NOT NULL DEFAULT '',
+    is_default boolean NOT NULL DEFAULT false,
+    value text NOT NULL,
+    set_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    set_by text NOT NULL DEFAULT session_user,
+    PRIMARY KEY (key, provider, kind, model, is_default)
+);
+
+-- Automatic voids, refunds and late charges by minute, for the brakes.
+CREATE TABLE holdfast.brake_use (
+    scope text NOT NULL CHECK (scope IN ('account', 'provider', 'total')),
+    subject text NOT NULL,
+    minute timestamptz NOT NULL,
+    jobs bigint NOT NULL,
+    credits bigint NOT NULL,
+    PRIMARY KEY (scope, subject, minute)
+);
+
+-- What the nightly run found wrong, under one identity from night to night.
+CREATE TABLE holdfast.break (
+    break_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    class text NOT NULL,
+    subject text NOT NULL,
+    detail text NOT NULL,
+    credits bigint,
+    fix text NOT NULL,
+    first_seen_at timestamptz NOT NULL,
+    last_seen_at timestamptz NOT NULL,
+    closed_at timestamptz
+);
+CREATE UNIQUE INDEX break_standing ON holdfast.break (class, subject) WHERE closed_at IS NULL;

@@ -1,0 +1,196 @@
+-- What the database refuses whatever the code does, and what it writes down by itself.
+
+-- The instant that decisions are made by: the database's clock, shifted by the clock offset of
+-- the run that is calling. Read anew in each call.
+CREATE FUNCTION holdfast.clock() RETURNS timestamptz
+LANGUAGE sql VOLATILE SET search_path = holdfast, pg_temp AS $$
+    SELECT clock_timestamp()
+        + coalesce(nullif(current_setting('holdfast.clock_offset', true), ''), '0')::interval
+$$;
+
+-- Says who acts for the rest of the transaction. Settings local to a transaction are safe behind
+-- a pooler; nothing else of the session is used.
+CREATE FUNCTION holdfast.act_as(actor text, run_id uuid, clock_offset interval) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = holdfast, pg_temp AS $$
+    SELECT set_config('holdfast.actor', actor, true),
+        set_config('holdfast.run_id', coalesce(run_id::text, ''), true),
+        set_config('holdfast.clock_offset', clock_offset::text, true)
+$$;
+
+-- The table of moves. Everything else is refused.
+CREATE FUNCTION holdfast.may_become(old_state text, new_state text, error_code text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE old_state
+        WHEN 'created' THEN new_state IN
+            ('submitted', 'running', 'succeeded', 'failed', 'timed_out', 'dismissed')
+        WHEN 'submitted' THEN new_state IN
+            ('running', 'succeeded', 'failed', 'timed_out', 'dismissed')
+        WHEN 'running' THEN new_state IN ('succeeded', 'failed', 'timed_out', 'dismissed')
+        WHEN 'succeeded' THEN new_state IN ('delivered', 'failed', 'dismissed')
+        WHEN 'timed_out' THEN new_state IN ('succeeded', 'failed', 'abandoned', 'dismissed')
+        WHEN 'abandoned' THEN new_state = 'succeeded'
+        WHEN 'failed' THEN new_state = 'succeeded'
+            AND error_code IN ('never_submitted', 'application')
+        ELSE false END
+$$;
+
+CREATE FUNCTION holdfast.refuse_backward_state() RETURNS trigger
+LANGUAGE plpgsql SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    IF NOT may_become(OLD.state, NEW.state, OLD.error_code) THEN
+        RAISE EXCEPTION 'job % is % and cannot become %', OLD.job_id, OLD.state, NEW.state
+            USING ERRCODE = 'HF010';
+    END IF;
+    IF OLD.state = 'succeeded' AND NEW.state = 'failed'
+        AND NEW.error_code IS DISTINCT FROM 'result_lost' THEN
+        RAISE EXCEPTION 'job % has succeeded and can only fail as result_lost', OLD.job_id
+            USING ERRCODE = 'HF010';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER job_state_order BEFORE UPDATE OF state ON holdfast.job
+    FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+    EXECUTE FUNCTION holdfast.refuse_backward_state();
+
+-- The hold's size, the account and the id of a job are facts; only what became of them moves.
+CREATE FUNCTION holdfast.refuse_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION '% rows are never changed or removed', TG_TABLE_NAME
+        USING ERRCODE = 'HF011';
+END $$;
+
+CREATE TRIGGER job_facts_stay BEFORE UPDATE ON holdfast.job
+    FOR EACH ROW WHEN (OLD.job_id <> NEW.job_id OR OLD.account_id <> NEW.account_id
+        OR OLD.credits <> NEW.credits OR OLD.expected_outputs <> NEW.expected_outputs)
+    EXECUTE FUNCTION holdfast.refuse_change();
+CREATE TRIGGER transfer_is_immutable BEFORE UPDATE OR DELETE ON holdfast.transfer
+    FOR EACH ROW EXECUTE FUNCTION holdfast.refuse_change();
+CREATE TRIGGER transfer_is_never_emptied BEFORE TRUNCATE ON holdfast.transfer
+    FOR EACH STATEMENT EXECUTE FUNCTION holdfast.refuse_change();
+
+-- Balances follow the transfers, in the statement that inserts them. Accounts are locked in the
+-- order of their ids, so that two batches never wait for each other crosswise.
+CREATE FUNCTION holdfast.post_transfers() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM 1 FROM account a
+    WHERE a.account_id IN (SELECT p.account_id FROM posted p)
+    ORDER BY a.account_id FOR UPDATE;
+
+    UPDATE account a
+    SET granted = a.granted + s.granted, available = a.available + s.available,
+        held = a.held + s.held, spent = a.spent + s.spent
+    FROM (
+        SELECT account_id,
+            sum(CASE 'issued' WHEN debit THEN amount WHEN credit THEN -amount ELSE 0 END) granted,
+            sum(CASE 'available' WHEN credit THEN amount WHEN debit THEN -amount ELSE 0 END) available,
+            sum(CASE 'held' WHEN credit THEN amount WHEN debit THEN -amount ELSE 0 END) held,
+            sum(CASE 'spent' WHEN credit THEN amount WHEN debit THEN -amount ELSE 0 END) spent
+        FROM posted GROUP BY account_id
+    ) s
+    WHERE a.account_id = s.account_id;
+
+    UPDATE job j
+    SET captured = j.captured + s.captured, voided = j.voided + s.voided,
+        charged = j.charged + s.charged, refunded = j.refunded + s.refunded,
+        settled_at = clock()
+    FROM (
+        SELECT job_id,
+            coalesce(sum(amount) FILTER (WHERE kind = 'capture'), 0) captured,
+            coalesce(sum(amount) FILTER (WHERE kind = 'void'), 0) voided,
+            coalesce(sum(amount) FILTER (WHERE kind = 'charge'), 0) charged,
+            coalesce(sum(amount) FILTER (WHERE kind = 'refund'), 0) refunded
+        FROM posted WHERE kind IN ('capture', 'void', 'charge', 'refund') GROUP BY job_id
+    ) s
+    WHERE j.job_id = s.job_id;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER transfer_posts AFTER INSERT ON holdfast.transfer
+    REFERENCING NEW TABLE AS posted
+    FOR EACH STATEMENT EXECUTE FUNCTION holdfast.post_transfers();
+
+-- The story of a job: each change of state or block, whoever made it.
+CREATE FUNCTION holdfast.record_job_event() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    INSERT INTO job_event (job_id, happened_at, actor, run_id, from_state, to_state, blocked, detail)
+    VALUES (NEW.job_id, clock(),
+        coalesce(nullif(current_setting('holdfast.actor', true), ''), session_user),
+        nullif(current_setting('holdfast.run_id', true), '')::uuid,
+        CASE TG_OP WHEN 'UPDATE' THEN OLD.state END, NEW.state, NEW.blocked,
+        CASE WHEN NEW.blocked IS NOT NULL THEN NEW.blocked_reason
+            WHEN NEW.state IN ('failed', 'dismissed', 'abandoned', 'timed_out')
+            THEN concat_ws(': ', NEW.error_code, NEW.error_message) END);
+    IF policy_value('notify', NEW.provider, NEW.kind, NEW.model) = 'on' THEN
+        PERFORM pg_notify('holdfast_job', json_build_object(
+            'job_id', NEW.job_id, 'state', NEW.state, 'blocked', NEW.blocked,
+            'credit_state', NEW.credit_state)::text);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER job_opened AFTER INSERT ON holdfast.job
+    FOR EACH ROW EXECUTE FUNCTION holdfast.record_job_event();
+CREATE TRIGGER job_moved AFTER UPDATE ON holdfast.job
+    FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state
+        OR OLD.blocked IS DISTINCT FROM NEW.blocked)
+    EXECUTE FUNCTION holdfast.record_job_event();
+
+-- The value that applies to a job: the most specific row wins, a row that somebody set before
+-- one that came with the schema.
+CREATE FUNCTION holdfast.policy_value(
+    wanted text, for_provider text DEFAULT '', for_kind text DEFAULT '', for_model text DEFAULT '')
+RETURNS text
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT p.value FROM policy p
+    WHERE p.key = wanted AND p.provider IN ('', for_provider)
+        AND p.kind IN ('', for_kind) AND p.model IN ('', for_model)
+    ORDER BY p.is_default, p.model = '', p.kind = '', p.provider = ''
+    LIMIT 1
+$$;
+
+CREATE FUNCTION holdfast.policy_interval(
+    wanted text, for_provider text DEFAULT '', for_kind text DEFAULT '', for_model text DEFAULT '')
+RETURNS interval
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT policy_value(wanted, for_provider, for_kind, for_model)::interval
+$$;
+
+-- The limit of one scope of a brake: '50' for every scope, or 'account=50,provider=1000,total=5000'
+-- with 'off' for none; a scope that is not named is off.
+CREATE FUNCTION holdfast.brake_limit(value text, scope text) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN value IS NULL OR value = 'off' THEN NULL
+        WHEN value ~ '^[0-9]+$' THEN value::bigint
+        ELSE nullif(substring(value FROM scope || '=([0-9]+|off)'), 'off')::bigint END
+$$;
+
+INSERT INTO holdfast.policy (key, kind, value, is_default) VALUES
+    ('stuck_after', 'image', '2m', true), ('stuck_after', 'audio', '3m', true),
+    ('stuck_after', 'video', '5m', true), ('stuck_after', '', '5m', true),
+    ('deadline', 'image', '15m', true), ('deadline', 'audio', '30m', true),
+    ('deadline', 'video', '60m', true), ('deadline', '', '60m', true),
+    ('watch_window', '', '24h', true), ('on_silence', '', 'keep', true),
+    ('unsubmitted_after', '', '2m', true), ('retrigger_attempts', '', '3', true),
+    ('capture_at', '', 'delivered', true), ('partial', '', 'deliver', true),
+    ('late_success', '', 'charge', true),
+    ('lease', '', '2m', true), ('request_timeout', '', '20s', true),
+    ('poll_backoff_max', '', '5m', true),
+    ('breaker_failures', '', '20', true), ('breaker_pause_max', '', '10m', true),
+    ('brake_jobs', '', 'account=50,provider=1000,total=5000', true),
+    ('brake_credits', '', 'off', true),
+    ('max_runs', '', '2', true), ('claim_limit', '', '3', true),
+    ('transfer_limit', '', '30m', true), ('max_file_bytes', '', '21474836480', true),
+    ('notify', '', 'off', true);
+-- Requests a second and burst: KIE allows ten a second for each key; Kling states no limit for
+-- queries, so twenty keeps us polite.
+INSERT INTO holdfast.policy (key, provider, value, is_default) VALUES
+    ('rate', '', '5', true), ('rate_burst', '', '5', true),
+    ('rate', 'kie', '10', true), ('rate_burst', 'kie', '10', true),
+    ('rate', 'kling', '20', true), ('rate_burst', 'kling', '20', true);
+INSERT INTO holdfast.provider (provider) VALUES ('kie'), ('kling');

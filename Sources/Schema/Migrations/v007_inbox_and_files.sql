@@ -1,0 +1,320 @@
+-- Draining the callback inbox, and the files on their way into permanent storage.
+
+-- A page of the inbox for a run to read, locked until its transaction ends; bodies cut at
+-- `body_limit` bytes, because an id stands near the front.
+CREATE FUNCTION holdfast.undrained_callbacks(most integer, body_limit integer)
+RETURNS TABLE (callback_id bigint, provider text, headers text, query text, body bytea,
+    secret_digest text)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT c.callback_id, c.provider, c.headers::text, c.query,
+        substring(c.body FROM 1 FOR body_limit), c.secret_digest
+    FROM callback c WHERE c.drained_at IS NULL
+    ORDER BY c.callback_id LIMIT most FOR UPDATE SKIP LOCKED
+$$;
+
+-- Marks callbacks as read and wakes the jobs that they are about. `job_id` comes from a tag that
+-- was checked; `candidates` are the task ids that the body, query or headers name. A callback
+-- that several jobs could mean stays unmatched.
+CREATE FUNCTION holdfast.drain_callbacks(run uuid, clock_offset interval, readings jsonb)
+RETURNS TABLE (result text, count bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+    one record;
+    found_job text;
+    found_many boolean;
+    seen boolean;
+    told text;
+    all_told text[] := '{}';
+BEGIN
+    PERFORM act_as('stuck-sweeper', run, clock_offset);
+    now_ := clock();
+    FOR one IN
+        SELECT r.*, c.provider, c.digest FROM jsonb_to_recordset(readings) AS r (
+            callback_id bigint, secret_check text, job_id text, candidates text[], note text)
+        JOIN callback c USING (callback_id) WHERE c.drained_at IS NULL ORDER BY r.callback_id
+    LOOP
+        found_job := NULL; found_many := false; told := 'unmatched';
+        IF one.secret_check IN ('wrong', 'missing') THEN
+            told := 'refused';
+        ELSE
+            SELECT j.job_id INTO found_job FROM job j WHERE j.job_id = one.job_id;
+            IF found_job IS NULL THEN
+                SELECT min(t.job_id), count(DISTINCT t.job_id) > 1 INTO found_job, found_many
+                FROM task t
+                WHERE t.provider = one.provider AND t.task_id = ANY (one.candidates);
+            END IF;
+            IF found_job IS NOT NULL AND NOT found_many THEN
+                SELECT EXISTS (SELECT FROM callback c WHERE c.digest = one.digest
+                    AND c.result = 'matched' AND c.job_id = found_job) INTO seen;
+                told := CASE WHEN seen THEN 'duplicate' ELSE 'matched' END;
+            ELSE
+                found_job := NULL;
+            END IF;
+        END IF;
+        UPDATE callback c SET drained_at = now_, result = told, job_id = found_job,
+            secret_check = one.secret_check, secret_digest = NULL,
+            candidates = coalesce(one.candidates, '{}'),
+            note = CASE WHEN found_many THEN 'its ids belong to several jobs' ELSE one.note END
+        WHERE c.callback_id = one.callback_id;
+        all_told := all_told || told;
+        IF told = 'matched' THEN
+            PERFORM wake_job(found_job,
+                CASE WHEN one.job_id = found_job AND cardinality(one.candidates) = 1
+                    THEN one.candidates[1] END);
+        END IF;
+    END LOOP;
+    RETURN QUERY SELECT t, count(*) FROM unnest(all_told) t GROUP BY t;
+END $$;
+
+-- A callback is a hint: it makes the job due now, and the poll decides. A task id that came with
+-- our own tag belongs to the job, which may not have known it yet.
+CREATE FUNCTION holdfast.wake_job(wanted text, told_task text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    j job;
+BEGIN
+    SELECT * INTO j FROM job WHERE job_id = wanted FOR UPDATE;
+    IF told_task IS NOT NULL THEN
+        INSERT INTO task (provider, task_id, job_id, endpoint, created_at)
+        VALUES (j.provider, told_task, j.job_id, j.endpoint, clock()) ON CONFLICT DO NOTHING;
+    END IF;
+    IF j.state IN ('created', 'submitted', 'running', 'timed_out') THEN
+        UPDATE job SET woken_at = clock(), next_poll_at = clock(), revision = revision + 1,
+            task_id = coalesce(task_id, told_task),
+            submitted_at = CASE WHEN told_task IS NULL THEN submitted_at
+                ELSE coalesce(submitted_at, clock()) END,
+            state = CASE WHEN state = 'created' AND told_task IS NOT NULL THEN 'submitted'
+                ELSE state END,
+            blocked = nullif(blocked, 'submission_unknown'),
+            blocked_reason = CASE WHEN blocked = 'submission_unknown' THEN NULL
+                ELSE blocked_reason END
+        WHERE job_id = wanted;
+    ELSIF j.state = 'abandoned'
+        OR (j.state = 'failed' AND j.error_code IN ('never_submitted', 'application')) THEN
+        UPDATE job SET woken_at = clock(), next_poll_at = clock(), revision = revision + 1,
+            task_id = coalesce(task_id, told_task),
+            watch_until = coalesce(watch_until,
+                clock() + policy_interval('watch_window', j.provider, j.kind, j.model))
+        WHERE job_id = wanted;
+    END IF;
+END $$;
+
+-- What the mirrorer needs to know of a file.
+CREATE TYPE holdfast.file_item AS (
+    job_id text, ordinal integer, token bigint, provider text, account_id text, kind text,
+    model text, endpoint text, task_id text, source_url text, source_expires_us bigint,
+    object_key text, upload_id text, sha256 text, bytes bigint,
+    content_type text, attempts integer, now_us bigint);
+
+CREATE FUNCTION holdfast.describe_files(wanted text[], now_ timestamptz)
+RETURNS SETOF holdfast.file_item
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT a.job_id, a.ordinal, a.lease_token, j.provider, j.account_id, j.kind, j.model,
+        coalesce(t.endpoint, j.endpoint), j.task_id, a.source_url,
+        (extract(epoch FROM a.source_expires_at) * 1000000)::bigint,
+        a.object_key, a.upload_id, a.sha256, a.bytes,
+        a.content_type, a.attempts, (extract(epoch FROM now_) * 1000000)::bigint
+    FROM unnest(wanted) WITH ORDINALITY AS w (place, rank)
+    JOIN asset a ON a.job_id || '/' || a.ordinal = w.place
+        AND a.job_id = left(w.place, -1 - length(a.ordinal::text))
+    JOIN job j ON j.job_id = a.job_id
+    LEFT JOIN task t ON t.provider = j.provider AND t.task_id = j.task_id
+    ORDER BY w.rank
+$$;
+
+-- Claims files to store, nearest expiry first; a null item names a file whose claims ended
+-- without a result too often: its job is set aside.
+CREATE FUNCTION holdfast.claim_files(
+    run uuid, most integer, jobs text[], providers text[], clock_offset interval)
+RETURNS TABLE (item holdfast.file_item, set_aside text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+    lease interval := policy_interval('lease');
+    cap integer := policy_value('claim_limit')::integer;
+    claimed text[];
+BEGIN
+    PERFORM act_as('storage-mirrorer', run, clock_offset);
+    now_ := clock();
+    RETURN QUERY
+        UPDATE job j SET blocked = 'crashed',
+            blocked_reason = format('%s claims of file %s in a row ended without a result',
+                c.claims, c.ordinal)
+        FROM (SELECT a.job_id, a.ordinal, a.claims FROM asset a
+            WHERE a.state = 'pending' AND a.claims >= cap AND a.next_attempt_at <= now_
+                AND (a.lease_until IS NULL OR a.lease_until <= now_)
+            LIMIT 100) c
+        WHERE j.job_id = c.job_id AND j.blocked IS NULL AND j.state = 'succeeded'
+        RETURNING NULL::file_item, j.job_id;
+    EXECUTE format('WITH picked AS MATERIALIZED (
+            SELECT a.job_id, a.ordinal, row_number() OVER () AS rank FROM (
+                SELECT a.job_id, a.ordinal FROM asset a JOIN job j USING (job_id)
+                WHERE a.state = ''pending'' AND (a.next_attempt_at <= $1 OR a.job_id = ANY ($2))
+                    AND (cardinality($2) = 0 OR a.job_id = ANY ($2))
+                    AND (cardinality($3) = 0 OR a.provider = ANY ($3))
+                    AND (a.lease_until IS NULL OR a.lease_until <= $1 OR a.lease_until > $1 + $4)
+                    AND a.claims < $6
+                    AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = ''succeeded''
+                ORDER BY a.source_expires_at, a.job_id, a.ordinal
+                LIMIT %s FOR UPDATE OF a SKIP LOCKED) a
+        ), taken AS (
+            UPDATE asset a SET lease_owner = $5, lease_token = a.lease_token + 1,
+                lease_until = $1 + $4, claims = a.claims + 1
+            FROM picked p WHERE a.job_id = p.job_id AND a.ordinal = p.ordinal
+            RETURNING a.job_id || ''/'' || a.ordinal AS place, p.rank
+        ) SELECT array_agg(place ORDER BY rank) FROM taken', least(most, 500))
+    INTO claimed USING now_, jobs, providers, lease, run, cap;
+    RETURN QUERY SELECT d, NULL::text FROM describe_files(coalesce(claimed, '{}'), now_) d;
+END $$;
+
+CREATE FUNCTION holdfast.due_files(
+    most integer, jobs text[], providers text[], now_ timestamptz)
+RETURNS SETOF holdfast.file_item
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT d.* FROM describe_files(ARRAY(
+        SELECT a.job_id || '/' || a.ordinal FROM asset a JOIN job j USING (job_id)
+        WHERE a.state = 'pending' AND (a.next_attempt_at <= now_ OR a.job_id = ANY (jobs))
+            AND (cardinality(jobs) = 0 OR a.job_id = ANY (jobs))
+            AND (cardinality(providers) = 0 OR a.provider = ANY (providers))
+            AND (a.lease_until IS NULL OR a.lease_until <= now_
+                OR a.lease_until > now_ + policy_interval('lease'))
+            AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = 'succeeded'
+        ORDER BY a.source_expires_at, a.job_id, a.ordinal LIMIT most), now_) d
+$$;
+
+CREATE FUNCTION holdfast.renew_file_leases(
+    run uuid, jobs text[], ordinals integer[], tokens bigint[], clock_offset interval)
+RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    kept integer;
+    until timestamptz;
+BEGIN
+    PERFORM act_as('storage-mirrorer', run, clock_offset);
+    until := clock() + policy_interval('lease');
+    UPDATE run_slot s SET expires_at = until WHERE s.run_id = run;
+    UPDATE asset a SET lease_until = until
+    FROM unnest(jobs, ordinals, tokens) h (job_id, ordinal, token)
+    WHERE a.job_id = h.job_id AND a.ordinal = h.ordinal AND a.lease_token = h.token
+        AND a.lease_owner = run AND a.state = 'pending';
+    GET DIAGNOSTICS kept = ROW_COUNT;
+    RETURN kept;
+END $$;
+
+CREATE FUNCTION holdfast.release_files(
+    run uuid, jobs text[], ordinals integer[], tokens bigint[], clock_offset interval)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM act_as('storage-mirrorer', run, clock_offset);
+    UPDATE asset a SET lease_owner = NULL, lease_until = NULL, claims = greatest(a.claims - 1, 0)
+    FROM unnest(jobs, ordinals, tokens) h (job_id, ordinal, token)
+    WHERE a.job_id = h.job_id AND a.ordinal = h.ordinal AND a.lease_token = h.token
+        AND a.lease_owner = run;
+END $$;
+
+-- One step of one file.
+CREATE TYPE holdfast.file_step AS (
+    job_id text, ordinal integer, token bigint,
+    -- begun (key and upload committed before the first byte is written), complete (digest known,
+    -- nothing visible yet), stored, refreshed (another URL), retry, lost.
+    step text,
+    object_key text, upload_id text, content_type text, sha256 text, bytes bigint,
+    public_url text, source_url text, source_expires_at timestamptz,
+    wait interval, error_message text);
+
+-- Writes the steps of files, each only while its lease stands, and delivers or fails the jobs
+-- whose last file has come to its end, with their credits, in the same transaction.
+CREATE FUNCTION holdfast.record_files(run uuid, clock_offset interval, steps jsonb)
+RETURNS TABLE (job_id text, ordinal integer, outcome text, action text, amount bigint, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+    given file_step[] := ARRAY(SELECT s FROM jsonb_populate_recordset(NULL::file_step, steps) s);
+    ended text[];
+    moves move[];
+BEGIN
+    PERFORM act_as('storage-mirrorer', run, clock_offset);
+    now_ := clock();
+    -- Jobs first, in order, as everywhere: the moves below need them.
+    PERFORM 1 FROM job j WHERE j.job_id IN (
+        SELECT s.job_id FROM unnest(given) s WHERE s.step IN ('stored', 'lost'))
+    ORDER BY j.job_id FOR UPDATE;
+    RETURN QUERY
+    WITH written AS (
+        UPDATE asset a SET
+            state = CASE s.step WHEN 'stored' THEN 'stored' WHEN 'lost' THEN 'lost' ELSE a.state END,
+            object_key = coalesce(s.object_key, a.object_key),
+            upload_id = CASE WHEN s.step IN ('stored', 'lost') THEN NULL
+                ELSE coalesce(s.upload_id, a.upload_id) END,
+            content_type = coalesce(s.content_type, a.content_type),
+            -- A new upload forgets what the one before it had come to.
+            sha256 = CASE s.step WHEN 'begun' THEN NULL ELSE coalesce(s.sha256, a.sha256) END,
+            bytes = CASE s.step WHEN 'begun' THEN NULL ELSE coalesce(s.bytes, a.bytes) END,
+            public_url = coalesce(s.public_url, a.public_url),
+            source_url = coalesce(s.source_url, a.source_url),
+            source_expires_at = CASE s.step WHEN 'refreshed' THEN s.source_expires_at
+                ELSE a.source_expires_at END,
+            refreshed_at = CASE s.step WHEN 'refreshed' THEN now_ ELSE a.refreshed_at END,
+            error_message = CASE WHEN s.step IN ('retry', 'lost') THEN left(s.error_message, 1000)
+                WHEN s.step = 'stored' THEN NULL ELSE a.error_message END,
+            attempts = a.attempts + CASE WHEN s.step IN ('retry', 'stored', 'lost') THEN 1 ELSE 0 END,
+            next_attempt_at = CASE s.step WHEN 'retry' THEN now_ + s.wait
+                ELSE a.next_attempt_at END,
+            stored_at = CASE s.step WHEN 'stored' THEN now_ ELSE a.stored_at END,
+            claims = CASE WHEN s.step IN ('retry', 'stored', 'lost') THEN 0 ELSE a.claims END,
+            lease_owner = CASE WHEN s.step IN ('retry', 'stored', 'lost') THEN NULL
+                ELSE a.lease_owner END,
+            lease_until = CASE WHEN s.step IN ('retry', 'stored', 'lost') THEN NULL
+                ELSE a.lease_until END
+        FROM unnest(given) s
+        WHERE a.job_id = s.job_id AND a.ordinal = s.ordinal AND a.state = 'pending'
+            AND a.lease_token = s.token AND a.lease_owner = run
+        RETURNING a.job_id, a.ordinal, s.step
+    )
+    SELECT s.job_id, s.ordinal, coalesce(w.step, 'lease_lost'), NULL::text, NULL::bigint, NULL::text
+    FROM unnest(given) s LEFT JOIN written w ON w.job_id = s.job_id AND w.ordinal = s.ordinal;
+
+    SELECT array_agg(DISTINCT s.job_id) INTO ended
+    FROM unnest(given) s WHERE s.step IN ('stored', 'lost');
+    IF ended IS NOT NULL THEN
+        RETURN QUERY SELECT d.job_id, NULL::integer, d.outcome, d.action, d.amount, d.detail
+            FROM deliver_jobs(ended) d;
+    END IF;
+END $$;
+
+-- Moves on the jobs whose files have all come to an end: delivered with the customer's share, or
+-- failed as result_lost.
+CREATE FUNCTION holdfast.deliver_jobs(wanted text[])
+RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    moves move[];
+BEGIN
+    SELECT array_agg(jsonb_populate_record(NULL::move, CASE
+            WHEN f.stored > 0 AND (f.stored >= j.expected_outputs
+                OR policy_value('partial', j.provider, j.kind, j.model) = 'deliver')
+            THEN jsonb_build_object('job_id', j.job_id, 'new_state', 'delivered', 'files', f.stored)
+            ELSE jsonb_build_object('job_id', j.job_id, 'new_state', 'failed',
+                'error_code', 'result_lost', 'files', f.stored, 'error_message',
+                format('%s of %s promised files could be stored%s', f.stored, j.expected_outputs,
+                    coalesce('; ' || f.why, ''))) END)) INTO moves
+    FROM job j CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE a.state = 'stored')::integer AS stored,
+            count(*) FILTER (WHERE a.state = 'pending') AS pending,
+            min(a.error_message) FILTER (WHERE a.state = 'lost') AS why
+        FROM asset a WHERE a.job_id = j.job_id) f
+    WHERE j.job_id = ANY (wanted) AND j.state = 'succeeded' AND f.pending = 0
+        AND j.pending_move IS NULL;
+    RETURN QUERY SELECT a.job_id,
+            CASE a.outcome WHEN 'go' THEN m.new_state ELSE a.outcome END,
+            a.action, a.amount, a.detail
+        FROM apply_moves(moves, true) a JOIN unnest(moves) m ON m.job_id = a.job_id;
+END $$;

@@ -1,0 +1,38 @@
+-- Who may call what. The roles belong to the cluster; where they do not exist this does nothing,
+-- and the login that owns the schema does everything.
+DO $$
+DECLARE
+    contract text[] := ARRAY[
+        'grant_credits(text, bigint, text)',
+        'open_job(text, text, text, text, text, bigint, jsonb, integer, text)',
+        'mark_submitting(text)', 'mark_submitted(text, text, text)', 'heartbeat(text, text)',
+        'mark_timed_out(text)', 'finish_job(text, text, text[], text)',
+        'return_credits(text, text)', 'dismiss_job(text, text)',
+        'record_callback(text, jsonb, text, bytea)'];
+    one text;
+BEGIN
+    REVOKE ALL ON ALL FUNCTIONS IN SCHEMA holdfast FROM PUBLIC;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_app') THEN
+        GRANT USAGE ON SCHEMA holdfast TO holdfast_app;
+        FOREACH one IN ARRAY contract LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION holdfast.%s TO holdfast_app', one);
+        END LOOP;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_jobs') THEN
+        GRANT USAGE ON SCHEMA holdfast TO holdfast_jobs;
+        GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA holdfast TO holdfast_jobs;
+        GRANT SELECT ON ALL TABLES IN SCHEMA holdfast TO holdfast_jobs;
+        GRANT INSERT, UPDATE, DELETE ON holdfast.policy TO holdfast_jobs;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_report') THEN
+        GRANT USAGE ON SCHEMA holdfast TO holdfast_report;
+        GRANT SELECT ON ALL TABLES IN SCHEMA holdfast TO holdfast_report;
+        GRANT EXECUTE ON FUNCTION holdfast.check_invariants(text, integer), holdfast.clock(),
+            holdfast.due_jobs(text, text[], integer, text[], timestamptz),
+            holdfast.due_files(integer, text[], text[], timestamptz),
+            holdfast.policy_value(text, text, text, text),
+            holdfast.policy_interval(text, text, text, text),
+            holdfast.share(bigint, integer, integer)
+            TO holdfast_report;
+    END IF;
+END $$;

@@ -1,0 +1,37 @@
+import ArgumentParser
+import Assembly
+import Core
+import Postgres
+import Recovery
+import Runner
+
+@main
+struct StuckSweeper: JobCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stuck-sweeper",
+        abstract: "Re-polls jobs past their threshold and moves each one on.",
+        discussion: """
+            Drains the callback inbox, claims jobs that have been silent for too long, asks their \
+            providers, and settles what is over. Jobs that never reached a provider are looked up, \
+            retriggered or failed. Safe to run at any time, on any number of hosts.
+            """,
+        version: Version.current)
+
+    @OptionGroup var common: CommonOptions
+    @OptionGroup(title: "Selection") var minutely: MinutelyOptions
+
+    static func main() { Entry.main(Self.self) }
+
+    mutating func perform(_ context: RunContext) throws -> ExitStatus {
+        let (isDryRun, selection) = (common.dryRun, Selection(minutely, common))
+        return try JobFrame.perform(context, common) { connection, job in
+            let wiring = try Wiring(context, job.run)
+            try wiring.check(selection)
+            if isDryRun { return try Rehearsal.sweep(connection, wiring, selection) }
+            guard job.hasWork || job.hasCallbacks || !selection.jobIDs.isEmpty else {
+                return RunReport()
+            }
+            return try StuckSweep.run(connection, wiring, selection)
+        }
+    }
+}
