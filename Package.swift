@@ -93,9 +93,12 @@ let package = Package(
         tests("PostgresTests", ["Postgres", "Core"]),
         tests("HTTPTests", ["HTTP", "Core"]),
         tests("SchemaTests", ["Schema", "Postgres", "Core"]),
-        tests("ProvidersTests", ["Providers", "HTTP", "Core", crypto], resources: [.copy("Samples")]),
+        tests(
+            "ProvidersTests", ["Providers", "HTTP", "Core", crypto], resources: [.copy("Samples")]),
         tests("StorageTests", ["Storage", "Core", crypto]),
-        tests("RecoveryTests", ["Recovery", "Jobs", "Ledger", "Providers", "Storage", "Postgres", "Core", "HTTP"]),
+        tests(
+            "RecoveryTests",
+            ["Recovery", "Jobs", "Ledger", "Providers", "Storage", "Postgres", "Core", "HTTP"]),
         tests("RunnerTests", ["Runner", "Core"]),
         tests("IncidentTests", ["Postgres", "Core"]),
         tests("TidyTests", ["Core"]),

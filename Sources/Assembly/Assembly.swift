@@ -44,7 +44,8 @@ extension MirrorTarget {
     package init(_ settings: Settings, isDryRun: Bool = false) throws {
         let location = try StorageLocation.parse(
             settings.require(
-                "HOLDFAST_STORAGE_URL", fix: "set it to file:///var/lib/holdfast/assets or the like"))
+                "HOLDFAST_STORAGE_URL", fix: "set it to file:///var/lib/holdfast/assets or the like"
+            ))
         let store = location.store
         if !isDryRun { try store.check() }
         try self.init(

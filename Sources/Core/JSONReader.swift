@@ -1,7 +1,9 @@
 /// How much of a document is read before it is refused.
 package struct JSONLimits: Sendable {
-    /// Arrays and objects inside one another. Never more than 512, whatever is asked for: reading
-    /// and releasing a value recurse once for each level.
+    /// Arrays and objects inside one another.
+    ///
+    /// Never more than 512, whatever is asked for: reading and releasing a value recurse once for
+    /// each level.
     package var depth: Int
     package var bytes: Int
 

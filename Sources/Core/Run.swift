@@ -14,7 +14,8 @@ package struct Run: Sendable {
     package var maxFileBytes: Int64
 
     package init(
-        runID: String, command: String, clockOffset: Duration = .zero, lease: Duration = .seconds(120),
+        runID: String, command: String, clockOffset: Duration = .zero,
+        lease: Duration = .seconds(120),
         requestTimeout: Duration = .seconds(20), transferLimit: Duration = .seconds(1800),
         maxFileBytes: Int64 = 20 << 30
     ) {

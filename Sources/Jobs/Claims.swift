@@ -92,7 +92,8 @@ package struct Claims: Sendable {
     ///
     /// - Returns: the number of the try; nil when the application was heard of meanwhile or the
     ///   lease is gone, and nothing must be sent.
-    package func countRetrigger(_ connection: borrowing Connection, _ item: WorkItem) throws -> Int? {
+    package func countRetrigger(_ connection: borrowing Connection, _ item: WorkItem) throws -> Int?
+    {
         try connection.query(
             """
             SELECT holdfast.count_retrigger(\(run.runID)::uuid, \(item.jobID),

@@ -113,7 +113,8 @@ extension Row {
         let text = try text(column)
         guard let state = JobState(rawValue: text) else {
             throw Failure(
-                .defect, code: "unknown_state", "the database has a job state '\(text)' that this build does not know")
+                .defect, code: "unknown_state",
+                "the database has a job state '\(text)' that this build does not know")
         }
         return state
     }

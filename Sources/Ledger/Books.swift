@@ -120,7 +120,8 @@ package struct Books: Sendable {
 
     /// What moved on a day; yesterday by the shifted clock when none is named.
     package func totals(_ connection: borrowing Connection, day: String?) throws -> DayTotals {
-        let day = try day
+        let day =
+            try day
             ?? connection.query(
                 """
                 SELECT to_char(((clock_timestamp() + \(run.clockOffset)::interval)

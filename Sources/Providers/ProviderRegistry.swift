@@ -24,6 +24,11 @@ package struct ProviderRegistry: Sendable {
         self.providers = providers
     }
 
+    /// A registry of given providers, such as ones that a test has made up.
+    package init(_ providers: [any Provider]) {
+        self.providers = Dictionary(providers.map { ($0.name, $0) }) { $1 }
+    }
+
     /// The provider of that name, configured or not; an unknown name is nil.
     package func provider(_ name: String) -> (any Provider)? { providers[name] }
 

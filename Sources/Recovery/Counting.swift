@@ -43,7 +43,8 @@ extension RunReport {
                 Problem(
                     jobID: result.jobID, code: "braked",
                     message: "would \(result.action ?? "settle") \(result.amount ?? 0) credits; "
-                        + "\(result.detail ?? "a brake"); look first, then holdfast policy release-brake"),
+                        + "\(result.detail ?? "a brake"); look first, then holdfast policy release-brake"
+                ),
                 status: .needsPerson)
         case "postponed":
             count("still_running")

@@ -118,7 +118,8 @@ struct Polling: ~Copyable {
         if let taskID = item.taskID {
             let endpoints = provider.endpoints(
                 for: TaskReference(
-                    taskID: taskID, endpoint: item.taskEndpoint, model: item.model, kind: item.kind))
+                    taskID: taskID, endpoint: item.taskEndpoint, model: item.model, kind: item.kind)
+            )
             send(Question(item: item, kind: .poll, endpoints: endpoints))
             return
         }
@@ -130,7 +131,8 @@ struct Polling: ~Copyable {
         case .lookUp:
             let endpoints = provider.endpoints(
                 for: TaskReference(
-                    taskID: item.jobID, endpoint: item.endpoint, model: item.model, kind: item.kind))
+                    taskID: item.jobID, endpoint: item.endpoint, model: item.model, kind: item.kind)
+            )
             send(Question(item: item, kind: .lookup, endpoints: endpoints))
         case .retrigger:
             // The attempt is committed before the request leaves, so that a crash counts it.
@@ -233,7 +235,8 @@ struct Polling: ~Copyable {
     ) {
         var question = question
         if case .retrigger(let attempt) = question.kind {
-            return tell(trigger: question, attempt: attempt, problem: verdict.errorMessage, status: nil)
+            return tell(
+                trigger: question, attempt: attempt, problem: verdict.errorMessage, status: nil)
         }
         let provider = question.item.provider
         tallies[provider, default: AnswerTally()].add(
@@ -275,7 +278,8 @@ struct Polling: ~Copyable {
                     jobID: item.jobID, code: isRefused ? "retrigger_refused" : "retrigger_failed",
                     message: "the application's trigger (HOLDFAST_RETRIGGER_URL) \(problem)"
                         + (isRefused
-                            ? "; check HOLDFAST_RETRIGGER_SECRET and HOLDFAST_RETRIGGER_HEADER" : "")),
+                            ? "; check HOLDFAST_RETRIGGER_SECRET and HOLDFAST_RETRIGGER_HEADER"
+                            : "")),
                 status: isRefused ? .configuration : .unavailable)
         }
         var decision = Rules.retriggered(

@@ -45,7 +45,9 @@ package enum Rehearsal {
         var lastAsked: [String: ContinuousClock.Instant] = [:]
         var client: Client?
         for item in due {
-            if wiring.shouldStop() || ContinuousClock.now - started >= selection.timeBudget { break }
+            if wiring.shouldStop() || ContinuousClock.now - started >= selection.timeBudget {
+                break
+            }
             report.examined += 1
             let outcome = try outcome(item, wiring, pass) { request in
                 if let last = lastAsked[item.provider] {
@@ -75,10 +77,12 @@ package enum Rehearsal {
                 item: item, kind: .poll,
                 endpoints: provider.endpoints(
                     for: TaskReference(
-                        taskID: taskID, endpoint: item.taskEndpoint, model: item.model, kind: item.kind)))
+                        taskID: taskID, endpoint: item.taskEndpoint, model: item.model,
+                        kind: item.kind)))
         } else {
             switch Rules.submission(
-                item, canLookUp: provider.facts.canLookUpByOwnID, canRetrigger: wiring.trigger != nil)
+                item, canLookUp: provider.facts.canLookUpByOwnID,
+                canRetrigger: wiring.trigger != nil)
             {
             case .decide(let decision): return decision.outcome
             case .retrigger: return "retriggered"

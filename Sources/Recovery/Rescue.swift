@@ -33,14 +33,16 @@ extension StorageMirror {
                 ? try giveUp(landing, reason, connection) : try putOff(landing, reason, connection)
         }
         try ask(
-            Rescue(landing: landing, question: .refresh, reason: reason, isGone: isGone), connection)
+            Rescue(landing: landing, question: .refresh, reason: reason, isGone: isGone), connection
+        )
     }
 
     private mutating func ask(_ rescue: Rescue, _ connection: borrowing Connection) throws {
         let item = rescue.landing.item
         guard let provider = wiring.providers.provider(item.provider), provider.isConfigured else {
             return try putOff(
-                rescue.landing, rescue.reason + "; the provider is off, so it cannot be asked again",
+                rescue.landing,
+                rescue.reason + "; the provider is off, so it cannot be asked again",
                 connection)
         }
         var rescue = rescue
@@ -65,7 +67,8 @@ extension StorageMirror {
                 : try putOff(rescue.landing, rescue.reason, connection)
         }
         guard try limits.take(connection, provider: item.provider, wanted: 1) == 1 else {
-            return try putOff(rescue.landing, rescue.reason + "; the provider's rate is used up", connection)
+            return try putOff(
+                rescue.landing, rescue.reason + "; the provider's rate is used up", connection)
         }
         request.timeout = wiring.run.requestTimeout
         nextTag += 1
@@ -105,7 +108,8 @@ extension StorageMirror {
                 now: wiring.wallClock())
             if verdict.state == .succeeded, item.ordinal < verdict.resultURLs.count {
                 try refetch(
-                    rescue.landing, verdict.resultURLs[item.ordinal], verdict.urlExpiresAt, connection)
+                    rescue.landing, verdict.resultURLs[item.ordinal], verdict.urlExpiresAt,
+                    connection)
             } else if verdict.isHealthy || verdict.errorClass == .final {
                 rescue.isGone
                     ? try giveUp(rescue.landing, rescue.reason, connection)

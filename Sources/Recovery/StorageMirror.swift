@@ -63,7 +63,9 @@ package struct StorageMirror: ~Copyable {
                 try openReady(connection)
                 try renewIfDue(connection)
             }
-        } catch let failure as Failure where failure.status == .unavailable || failure.status == .configuration {
+        } catch let failure as Failure
+            where failure.status == .unavailable || failure.status == .configuration
+        {
             // The store is full or gone: no file is lost by it, all leases go back.
             try giveBack(connection)
             report.add(.init(code: failure.code, message: failure.message), status: failure.status)
@@ -143,8 +145,11 @@ package struct StorageMirror: ~Copyable {
             switch completion.result {
             case .failure(let error):
                 if let failure = landing.storeFailure { throw failure }
-                try putOff(landing, landing.exceedsLimit
-                    ? "larger than max_file_bytes (\(landing.limitBytes))" : error.message, connection)
+                try putOff(
+                    landing,
+                    landing.exceedsLimit
+                        ? "larger than max_file_bytes (\(landing.limitBytes))" : error.message,
+                    connection)
                 if error.code == .blockedAddress || landing.exceedsLimit {
                     report.add(
                         .init(
@@ -165,7 +170,9 @@ package struct StorageMirror: ~Copyable {
                     landing.phase = .ready
                 }
             case .success(let response) where [401, 403, 404, 410].contains(response.status):
-                try rescue(landing, "the source answered HTTP \(response.status)", isGone: true, connection)
+                try rescue(
+                    landing, "the source answered HTTP \(response.status)", isGone: true, connection
+                )
             case .success(let response):
                 try putOff(landing, "the source answered HTTP \(response.status)", connection)
             }
@@ -184,7 +191,8 @@ package struct StorageMirror: ~Copyable {
             case .refused(let reason):
                 landings[tag] = nil
                 client?.cancel(tag: tag)
-                try rescue(landing, "the source sent no media: \(reason)", isGone: false, connection)
+                try rescue(
+                    landing, "the source sent no media: \(reason)", isGone: false, connection)
             case .media(let type):
                 let item = landing.item
                 let key = ObjectKey(
@@ -195,7 +203,8 @@ package struct StorageMirror: ~Copyable {
                     FileStep(
                         item,
                         .begun(
-                            key: key.description, uploadID: uploadID, contentType: type.contentType)))
+                            key: key.description, uploadID: uploadID, contentType: type.contentType)
+                    ))
                 opening.append((tag, landing, key, uploadID))
             }
         }
@@ -325,11 +334,14 @@ package struct StorageMirror: ~Copyable {
                 report.add(
                     .init(
                         jobID: result.jobID, code: "braked",
-                        message: "would \(result.action ?? "settle") \(result.amount ?? 0) credits; "
-                            + "\(result.detail ?? "a brake"); look first, then holdfast policy release-brake"),
+                        message:
+                            "would \(result.action ?? "settle") \(result.amount ?? 0) credits; "
+                            + "\(result.detail ?? "a brake"); look first, then holdfast policy release-brake"
+                    ),
                     status: .needsPerson)
             default:
-                if result.action == nil || result.action != "void" || result.outcome != "delivered" {
+                if result.action == nil || result.action != "void" || result.outcome != "delivered"
+                {
                     report.count(result.outcome)
                 }
                 if let action = result.action, let word = RunReport.creditWords[action] {
@@ -347,7 +359,8 @@ package struct StorageMirror: ~Copyable {
         let wait = Backoff(base: Rules.backoffBase, maximum: .seconds(600))
             .wait(attempt: landing.item.attempts + 1, using: &chance)
         try record(
-            connection, [FileStep(landing.item, .retry(wait: wait, message: message))], "retry_later")
+            connection, [FileStep(landing.item, .retry(wait: wait, message: message))],
+            "retry_later")
     }
 
     private mutating func renewIfDue(_ connection: borrowing Connection) throws {

@@ -22,7 +22,10 @@ extension Rules {
         _ item: WorkItem, canLookUp: Bool, canRetrigger: Bool
     ) -> SubmissionStep {
         if item.wasSubmitting || item.wasHeardOf {
-            return canLookUp ? .lookUp : .decide(setAside(item, "\(item.provider) cannot be asked for a task by our own id"))
+            return canLookUp
+                ? .lookUp
+                : .decide(
+                    setAside(item, "\(item.provider) cannot be asked for a task by our own id"))
         }
         guard item.state == .created else { return .decide(neverSubmitted(item)) }
         if item.retriggers < item.retriggerAttempts {
@@ -60,7 +63,9 @@ extension Rules {
             item.state == .timedOut
             ? recover(adopted, verdict, using: &chance) : sweep(adopted, verdict, using: &chance)
         decision.move.taskEndpoint = endpoint
-        if decision.move.newState == nil, item.state == .created { decision.move.newState = .submitted }
+        if decision.move.newState == nil, item.state == .created {
+            decision.move.newState = .submitted
+        }
         if decision.outcome == "still_running" || decision.outcome == "advanced" {
             decision.outcome = "adopted"
         }

@@ -19,7 +19,8 @@ extension ApplicationTrigger {
                     + "would refuse every retrigger; set both or neither")
         }
         let header = try value("HOLDFAST_RETRIGGER_HEADER") ?? "x-internal-secret"
-        guard !header.isEmpty, header.utf8.allSatisfy({ $0 > 32 && $0 < 127 && $0 != UInt8(ascii: ":") }),
+        guard !header.isEmpty,
+            header.utf8.allSatisfy({ $0 > 32 && $0 < 127 && $0 != UInt8(ascii: ":") }),
             secret.utf8.allSatisfy({ $0 >= 32 && $0 != 127 })
         else {
             throw Failure(

@@ -8,7 +8,9 @@ package enum BooksText {
     package static func text(_ report: BooksReport, command: String) -> String {
         var lines = ["\(command): day \(report.day.day) (UTC), \(report.day.transfers) transfers"]
         for kind in ["grant", "hold", "capture", "void", "charge", "refund", "adjustment"] {
-            if let credits = report.day.credits[kind] { lines.append("  \(padded(kind)) \(credits)") }
+            if let credits = report.day.credits[kind] {
+                lines.append("  \(padded(kind)) \(credits)")
+            }
         }
         guard !report.findings.isEmpty else {
             lines.append("invariants hold; no open breaks")

@@ -62,7 +62,8 @@ package struct TestCluster: Sendable {
     }
 
     private static func start() throws -> String {
-        var template = Array("/tmp/holdfast-tests.XXXXXX".utf8CString)
+        var template = Array(
+            ("/tmp/holdfast-tests." + String(repeating: "X", count: 6)).utf8CString)
         guard mkdtemp(&template) != nil else { throw TestSupportError("mkdtemp failed") }
         let folder = template.withUnsafeBufferPointer { buffer in
             String(decoding: buffer.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)

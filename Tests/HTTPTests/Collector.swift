@@ -29,6 +29,14 @@ final class Collector: DownloadSink {
 }
 
 extension Client {
+    /// Drives until `condition` holds; false when something ended before it did.
+    mutating func drive(until condition: () -> Bool) -> Bool {
+        while !condition() {
+            guard inFlight > 0, step(wait: .seconds(1)).isEmpty else { return false }
+        }
+        return true
+    }
+
     /// Drives until everything in flight has ended, by tag.
     mutating func finish() -> [Int: Result<Response, HTTPError>] {
         var results: [Int: Result<Response, HTTPError>] = [:]

@@ -9,9 +9,18 @@ struct KIECallbackTests {
         "each family's body is known by its shape",
         arguments: [
             // Veo
-            (#"{"code":200,"data":{"taskId":"t1","info":{"resultUrls":"[\"https://a.example/x\"]","imageUrls":["https://a.example/c"]}}}"#, TaskState.succeeded),
-            (#"{"code":200,"data":{"taskId":"t1","info":{"resultUrls":[],"originUrls":["https://a.example/x"]}}}"#, .succeeded),
-            (#"{"code":200,"data":{"taskId":"t1","info":{"imageUrls":["https://a.example/c"]}}}"#, .unknown),
+            (
+                #"{"code":200,"data":{"taskId":"t1","info":{"resultUrls":"[\"https://a.example/x\"]","imageUrls":["https://a.example/c"]}}}"#,
+                TaskState.succeeded
+            ),
+            (
+                #"{"code":200,"data":{"taskId":"t1","info":{"resultUrls":[],"originUrls":["https://a.example/x"]}}}"#,
+                .succeeded
+            ),
+            (
+                #"{"code":200,"data":{"taskId":"t1","info":{"imageUrls":["https://a.example/c"]}}}"#,
+                .unknown
+            ),
             (#"{"code":400,"msg":"policy","data":{"taskId":"t1","fallbackFlag":false}}"#, .failed),
             (#"{"code":422,"msg":"rejected","data":{"taskId":"t1"}}"#, .failed),
             (#"{"code":500,"msg":"later","data":{"taskId":"t1","info":null}}"#, .failed),
@@ -21,33 +30,64 @@ struct KIECallbackTests {
             (#"{"code":400,"msg":"policy","data":{}}"#, .unknown),
             (#"{"code":400,"msg":"policy","data":null}"#, .unknown),
             // Runway
-            (#"{"code":200,"data":{"task_id":"t1","video_id":"v","video_url":"https://a.example/x","image_url":"https://a.example/c"}}"#, .succeeded),
-            (#"{"code":200,"data":{"task_id":"t1","video_id":"v","image_url":"https://a.example/c"}}"#, .unknown),
-            (#"{"code":400,"msg":"no","data":{"task_id":"t1","video_id":"v","video_url":""}}"#, .unknown),
+            (
+                #"{"code":200,"data":{"task_id":"t1","video_id":"v","video_url":"https://a.example/x","image_url":"https://a.example/c"}}"#,
+                .succeeded
+            ),
+            (
+                #"{"code":200,"data":{"task_id":"t1","video_id":"v","image_url":"https://a.example/c"}}"#,
+                .unknown
+            ),
+            (
+                #"{"code":400,"msg":"no","data":{"task_id":"t1","video_id":"v","video_url":""}}"#,
+                .unknown
+            ),
             (#"{"code":501,"msg":"no","data":{"task_id":"t1","video_url":""}}"#, .failed),
             // Suno
-            (#"{"code":200,"data":{"callbackType":"complete","task_id":"t1","data":[{"audio_url":"https://a.example/x","source_audio_url":"https://a.example/s","stream_audio_url":"https://a.example/st"}]}}"#, .succeeded),
-            (#"{"code":200,"data":{"callbackType":"first","task_id":"t1","data":[{"audio_url":"https://a.example/x"}]}}"#, .running),
+            (
+                #"{"code":200,"data":{"callbackType":"complete","task_id":"t1","data":[{"audio_url":"https://a.example/x","source_audio_url":"https://a.example/s","stream_audio_url":"https://a.example/st"}]}}"#,
+                .succeeded
+            ),
+            (
+                #"{"code":200,"data":{"callbackType":"first","task_id":"t1","data":[{"audio_url":"https://a.example/x"}]}}"#,
+                .running
+            ),
             (#"{"code":200,"data":{"callbackType":"text","task_id":"t1","data":[]}}"#, .running),
-            (#"{"code":531,"msg":"back","data":{"callbackType":"error","task_id":"t1","data":null}}"#, .failed),
+            (
+                #"{"code":531,"msg":"back","data":{"callbackType":"error","task_id":"t1","data":null}}"#,
+                .failed
+            ),
             (#"{"code":408,"msg":"late","data":{"callbackType":"error","task_id":"t1"}}"#, .failed),
-            (#"{"code":408,"msg":"late","data":{"callbackType":"complete","task_id":"t1"}}"#, .unknown),
+            (
+                #"{"code":408,"msg":"late","data":{"callbackType":"complete","task_id":"t1"}}"#,
+                .unknown
+            ),
             (#"{"code":531,"msg":"back","data":{"task_id":"t1","data":null}}"#, .failed),
             (#"{"code":200,"data":{"callbackType":"error","task_id":"t1"}}"#, .unknown),
             // Market
             (#"{"code":500,"data":{"taskId":"t1","state":"fail"}}"#, .failed),
-            (#"{"code":501,"data":{"taskId":"t1","state":"success","resultJson":{"resultUrls":"https://a.example/x"}}}"#, .unknown),
+            (
+                #"{"code":501,"data":{"taskId":"t1","state":"success","resultJson":{"resultUrls":"https://a.example/x"}}}"#,
+                .unknown
+            ),
             (#"{"code":500,"data":{"taskId":"t1","model":"m","param":"{}"}}"#, .unknown),
-            (#"{"taskId":"t1","state":"success","resultJson":{"resultUrls":"https://a.example/x"}}"#, .succeeded),
+            (
+                #"{"taskId":"t1","state":"success","resultJson":{"resultUrls":"https://a.example/x"}}"#,
+                .succeeded
+            ),
             (#"[{"code":200,"data":{"taskId":"t1","state":"fail"}}]"#, .failed),
             (#"{"data":{"data":{"taskId":"t1","state":"fail"}}}"#, .failed),
-            (#""{\"code\":200,\"data\":\"{\\\"taskId\\\":\\\"t1\\\",\\\"state\\\":\\\"fail\\\"}\"}""#, .failed),
+            (
+                #""{\"code\":200,\"data\":\"{\\\"taskId\\\":\\\"t1\\\",\\\"state\\\":\\\"fail\\\"}\"}""#,
+                .failed
+            ),
             (#"{"code":200,"data":{"state":"fail"}}"#, .unknown),
             (#"{"code":200,"data":{"taskId":"t1","recordId":"r","state":"fail"}}"#, .unknown),
         ])
     func shapes(body: String, state: TaskState) {
         for asked in ["t1", nil] {
-            let verdict = read("kie", body, asked: asked, endpoint: "POST callBackUrl", kind: .callback)
+            let verdict = read(
+                "kie", body, asked: asked, endpoint: "POST callBackUrl", kind: .callback)
             #expect(verdict.state == state)
             #expect(verdict.resultURLs == (state == .succeeded ? ["https://a.example/x"] : []))
             #expect(!verdict.taskIsUnknownHere)

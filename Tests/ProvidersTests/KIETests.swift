@@ -29,7 +29,9 @@ struct KIETests {
         "no record counts beside a refusal, and none beside an unreadable code",
         arguments: ["400", "401", "402", "422", "429", "455", "500", "505", "\"OK\"", "true", "{}"])
     func recordsBesideRefusals(code: String) {
-        for fields in [#""state":"fail""#, #""state":"success","resultJson":{"resultUrls":\#(Self.url)}"#] {
+        for fields in [
+            #""state":"fail""#, #""state":"success","resultJson":{"resultUrls":\#(Self.url)}"#,
+        ] {
             #expect(read("kie", market(fields, code: code)).state == .unknown)
         }
     }
@@ -37,7 +39,8 @@ struct KIETests {
     @Test(
         "a failed generation needs a record that says so",
         arguments: [
-            (#""state":"fail","failMsg":"why""#, TaskState.failed), (#""state":"generating""#, .unknown),
+            (#""state":"fail","failMsg":"why""#, TaskState.failed),
+            (#""state":"generating""#, .unknown),
             (#""state":"success","resultJson":{"resultUrls":\#(url)}"#, .unknown),
             (#""model":"m""#, .unknown),
         ])
@@ -49,16 +52,22 @@ struct KIETests {
         "the market's words, trimmed and without case",
         arguments: [
             ("waiting", TaskState.pending), ("queuing", .pending), ("generating", .running),
-            (" Generating\n", .running), ("FAIL", .failed), ("fail", .failed), ("failing", .unknown),
-            ("failed?", .unknown), ("done", .unknown), ("", .unknown), ("suc\u{212A}cess", .unknown),
+            (" Generating\n", .running), ("FAIL", .failed), ("fail", .failed),
+            ("failing", .unknown),
+            ("failed?", .unknown), ("done", .unknown), ("", .unknown),
+            ("suc\u{212A}cess", .unknown),
         ])
     func words(word: String, state: TaskState) {
         let verdict = read("kie", market(#""state":\#(JSON.quoted(word))"#), endpoint: "market")
         #expect(verdict.state == state)
-        #expect(verdict.errorClass == (state == .failed ? .final : state == .unknown ? .transient : .none))
+        #expect(
+            verdict.errorClass
+                == (state == .failed ? .final : state == .unknown ? .transient : .none))
     }
 
-    @Test("a state that is no string is unknown", arguments: ["2", "null", "true", "[\"fail\"]", "{}"])
+    @Test(
+        "a state that is no string is unknown",
+        arguments: ["2", "null", "true", "[\"fail\"]", "{}"])
     func oddStates(json: String) {
         #expect(read("kie", market(#""state":\#(json)"#), endpoint: "market").state == .unknown)
     }
@@ -66,22 +75,61 @@ struct KIETests {
     @Test(
         "every documented result place of every family, and nothing around it",
         arguments: [
-            ("market", #""state":"success","resultJson":"{\"resultUrls\":[\"https://a.example/x.mp4\"],\"resultWaterMarkUrls\":[\"https://a.example/w\"]}""#),
-            ("market", #""state":"success","resultJson":{"resultUrls":\#(url)},"param":"{\"input\":{\"image_urls\":[\"https://a.example/in\"]}}""#),
-            ("market", #""state":"success","resultJson":"{\"resultUrls\":\"[\\\"https://a.example/x.mp4\\\"]\"}""#),
-            ("market", #""state":"success","resultJson":{"videoUrl":\#(url)},"failMsg":"left over","failCode":"500""#),
-            ("veo", #""successFlag":1,"response":{"resultUrls":[\#(url)],"originUrls":["https://a.example/o"]}"#),
+            (
+                "market",
+                #""state":"success","resultJson":"{\"resultUrls\":[\"https://a.example/x.mp4\"],\"resultWaterMarkUrls\":[\"https://a.example/w\"]}""#
+            ),
+            (
+                "market",
+                #""state":"success","resultJson":{"resultUrls":\#(url)},"param":"{\"input\":{\"image_urls\":[\"https://a.example/in\"]}}""#
+            ),
+            (
+                "market",
+                #""state":"success","resultJson":"{\"resultUrls\":\"[\\\"https://a.example/x.mp4\\\"]\"}""#
+            ),
+            (
+                "market",
+                #""state":"success","resultJson":{"videoUrl":\#(url)},"failMsg":"left over","failCode":"500""#
+            ),
+            (
+                "veo",
+                #""successFlag":1,"response":{"resultUrls":[\#(url)],"originUrls":["https://a.example/o"]}"#
+            ),
             ("veo", #""successFlag":1,"response":{"resultUrls":[null,""],"originUrls":[\#(url)]}"#),
-            ("veo", #""successFlag":"1","response":{"resultUrls":"[\"https://a.example/x.mp4\"]"}"#),
+            (
+                "veo",
+                #""successFlag":"1","response":{"resultUrls":"[\"https://a.example/x.mp4\"]"}"#
+            ),
             ("veo-1080p", #""resultUrl":\#(url)"#),
-            ("runway", #""state":"success","failCode":400,"failMsg":"old","videoInfo":{"videoUrl":\#(url),"imageUrl":"https://a.example/c"}"#),
-            ("aleph", #""successFlag":1,"response":{"resultVideoUrl":\#(url),"resultImageUrl":"https://a.example/c"}"#),
-            ("gpt4o-image", #""successFlag":1,"status":"SUCCESS","errorCode":400,"response":{"resultUrls":[\#(url)]}"#),
-            ("flux-kontext", #""successFlag":1,"response":{"resultImageUrl":\#(url),"originImageUrl":"https://a.example/in"}"#),
-            ("suno", #""status":"SUCCESS","response":{"sunoData":[{"audioUrl":\#(url),"streamAudioUrl":"https://a.example/s","imageUrl":"https://a.example/c"}]}"#),
-            ("suno", #""status":"CALLBACK_EXCEPTION","response":{"sunoData":[{"audioUrl":\#(url)}]}"#),
+            (
+                "runway",
+                #""state":"success","failCode":400,"failMsg":"old","videoInfo":{"videoUrl":\#(url),"imageUrl":"https://a.example/c"}"#
+            ),
+            (
+                "aleph",
+                #""successFlag":1,"response":{"resultVideoUrl":\#(url),"resultImageUrl":"https://a.example/c"}"#
+            ),
+            (
+                "gpt4o-image",
+                #""successFlag":1,"status":"SUCCESS","errorCode":400,"response":{"resultUrls":[\#(url)]}"#
+            ),
+            (
+                "flux-kontext",
+                #""successFlag":1,"response":{"resultImageUrl":\#(url),"originImageUrl":"https://a.example/in"}"#
+            ),
+            (
+                "suno",
+                #""status":"SUCCESS","response":{"sunoData":[{"audioUrl":\#(url),"streamAudioUrl":"https://a.example/s","imageUrl":"https://a.example/c"}]}"#
+            ),
+            (
+                "suno",
+                #""status":"CALLBACK_EXCEPTION","response":{"sunoData":[{"audioUrl":\#(url)}]}"#
+            ),
             ("mj", #""successFlag":1,"resultInfoJson":{"resultUrls":[{"resultUrl":\#(url)}]}"#),
-            ("luma-modify", #""successFlag":4,"response":{"resultUrls":[\#(url)],"originUrls":["https://a.example/in"]}"#),
+            (
+                "luma-modify",
+                #""successFlag":4,"response":{"resultUrls":[\#(url)],"originUrls":["https://a.example/in"]}"#
+            ),
         ])
     func places(family: String, fields: String) throws {
         for endpoint in [family, "GET " + (try path(family))] {
@@ -96,15 +144,30 @@ struct KIETests {
     @Test(
         "success without a file in its place is unknown",
         arguments: [
-            ("market", #""state":"success","resultJson":"{\"resultObject\":{\"u\":\"https://a.example/x\"}}""#),
-            ("market", #""state":"success","resultJson":"","param":"{\"u\":\"https://a.example/x\"}""#),
-            ("market", #""state":"success","resultJson":"{\"resultUrls\":[\"https://a.example/x\"],\"resultUrls\":[]}""#),
+            (
+                "market",
+                #""state":"success","resultJson":"{\"resultObject\":{\"u\":\"https://a.example/x\"}}""#
+            ),
+            (
+                "market",
+                #""state":"success","resultJson":"","param":"{\"u\":\"https://a.example/x\"}""#
+            ),
+            (
+                "market",
+                #""state":"success","resultJson":"{\"resultUrls\":[\"https://a.example/x\"],\"resultUrls\":[]}""#
+            ),
             ("veo", #""successFlag":1,"response":{"imageUrls":["https://a.example/x"]}"#),
             ("veo", #""successFlag":1,"response":null"#),
             ("aleph", #""successFlag":1,"response":{"resultImageUrl":"https://a.example/c"}"#),
-            ("flux-kontext", #""successFlag":1,"response":{"originImageUrl":"https://a.example/in"}"#),
+            (
+                "flux-kontext",
+                #""successFlag":1,"response":{"originImageUrl":"https://a.example/in"}"#
+            ),
             ("luma-modify", #""successFlag":1,"response":{"originUrls":["https://a.example/in"]}"#),
-            ("suno", #""status":"SUCCESS","response":{"sunoData":[{"streamAudioUrl":"https://a.example/s"}]}"#),
+            (
+                "suno",
+                #""status":"SUCCESS","response":{"sunoData":[{"streamAudioUrl":"https://a.example/s"}]}"#
+            ),
             ("runway", #""state":"success","videoInfo":{"imageUrl":"https://a.example/c"}"#),
         ])
     func noFile(family: String, fields: String) {
@@ -127,13 +190,22 @@ struct KIETests {
             ("gpt4o-image", #""status":"GENERATE_FAILED""#, .failed),
             ("gpt4o-image", #""successFlag":3,"status":"GENERATING""#, .unknown),
             ("gpt4o-image", #""successFlag":3,"status":"ODD""#, .unknown),
-            ("suno", #""status":"PENDING""#, .pending), ("suno", #""status":"TEXT_SUCCESS""#, .running),
+            ("suno", #""status":"PENDING""#, .pending),
+            ("suno", #""status":"TEXT_SUCCESS""#, .running),
             ("suno", #""status":"SENSITIVE_WORD_ERROR""#, .failed),
             ("suno", #""status":"GENERATE_AUDIO_FAILED""#, .failed),
             ("suno", #""status":"CALLBACK_EXCEPTION""#, .unknown),
-            ("suno", #""status":"CALLBACK_EXCEPTION","response":{"sunoData":[{"audioUrl":\#(url)},{"audioUrl":""}]}"#, .unknown),
-            ("suno", #""status":200"#, .unknown), ("runway", #""state":"wait","videoInfo":{"videoUrl":\#(url)}"#, .pending),
-            ("runway", #""state":"success","expireFlag":1,"videoInfo":{"videoUrl":\#(url)}"#, .expired),
+            (
+                "suno",
+                #""status":"CALLBACK_EXCEPTION","response":{"sunoData":[{"audioUrl":\#(url)},{"audioUrl":""}]}"#,
+                .unknown
+            ),
+            ("suno", #""status":200"#, .unknown),
+            ("runway", #""state":"wait","videoInfo":{"videoUrl":\#(url)}"#, .pending),
+            (
+                "runway", #""state":"success","expireFlag":1,"videoInfo":{"videoUrl":\#(url)}"#,
+                .expired
+            ),
             ("runway", #""state":"fail","expireFlag":1"#, .failed),
         ])
     func families(family: String, fields: String, state: TaskState) {
@@ -155,7 +227,9 @@ struct KIETests {
     func extras() {
         let fields = #""state":"success","resultJson":{"resultUrls":\#(Self.url)}"#
         var verdict = read(
-            "kie", market(fields + #","creditsConsumed":70.50,"progress":100,"completeTime":1763701381234"#))
+            "kie",
+            market(
+                fields + #","creditsConsumed":70.50,"progress":100,"completeTime":1763701381234"#))
         #expect(verdict.cost == Cost(amount: "70.50", unit: "credits"))
         #expect(verdict.progress == 100)
         #expect(verdict.urlExpiresAt?.description == "2025-11-22T05:03:01Z")
@@ -215,23 +289,33 @@ struct KIETests {
         let provider = try #require(registry.provider("kie"))
         let poll = try provider.pollRequest(taskID: "a/b?c=ü~", endpoint: "veo", now: testNow)
         #expect(poll.method == "GET")
-        #expect(poll.url == "http://127.0.0.1:8/p/api/v1/veo/record-info?taskId=a%2Fb%3Fc%3D%C3%BC~")
+        #expect(
+            poll.url == "http://127.0.0.1:8/p/api/v1/veo/record-info?taskId=a%2Fb%3Fc%3D%C3%BC~")
         #expect(poll.headers.first(named: "Authorization") == "Bearer key-1")
         #expect(poll.headers.first(named: "User-Agent")?.hasPrefix("Mozilla/5.0") == true)
         let refresh = try #require(
             try provider.refreshRequest(url: "https://a.example/\"x\"", now: testNow))
         #expect(refresh.method == "POST")
         #expect(refresh.url == "http://127.0.0.1:8/p/api/v1/common/download-url")
-        #expect(refresh.body.map { String(decoding: $0, as: UTF8.self) } == #"{"url":"https://a.example/\"x\""}"#)
-        #expect(throws: Failure.self) { try provider.pollRequest(taskID: "", endpoint: "veo", now: testNow) }
-        #expect(throws: Failure.self) { try provider.pollRequest(taskID: "t", endpoint: "odd", now: testNow) }
+        #expect(
+            refresh.body.map { String(decoding: $0, as: UTF8.self) }
+                == #"{"url":"https://a.example/\"x\""}"#)
+        #expect(throws: Failure.self) {
+            try provider.pollRequest(taskID: "", endpoint: "veo", now: testNow)
+        }
+        #expect(throws: Failure.self) {
+            try provider.pollRequest(taskID: "t", endpoint: "odd", now: testNow)
+        }
         #expect(try provider.lookupRequest(jobID: "j", endpoint: "market", now: testNow) == nil)
     }
 
     @Test(
         "a refreshed URL, a refusal, or another time",
         arguments: [
-            (200, #"{"code":200,"msg":"success","data":"https://t.example/x?s=1"}"#, RefreshAnswer.url("https://t.example/x?s=1", life: .seconds(1200))),
+            (
+                200, #"{"code":200,"msg":"success","data":"https://t.example/x?s=1"}"#,
+                RefreshAnswer.url("https://t.example/x?s=1", life: .seconds(1200))
+            ),
             (200, #"{"code":422,"msg":"no"}"#, .refused("no (HTTP 200, code 422)")),
             (200, #"{"code":429,"msg":"no"}"#, .transient("no (HTTP 200, code 429)")),
             (200, #"{"code":401,"msg":"no"}"#, .transient("no (HTTP 200, code 401)")),
@@ -241,7 +325,8 @@ struct KIETests {
         ])
     func refresh(status: Int, body: String, expected: RefreshAnswer) throws {
         let provider = try #require(ProviderRegistry.reader("kie"))
-        #expect(provider.refreshedURL(Answer(httpStatus: status, body: Array(body.utf8))) == expected)
+        #expect(
+            provider.refreshedURL(Answer(httpStatus: status, body: Array(body.utf8))) == expected)
     }
 
     private func path(_ family: String) throws -> String {

@@ -77,11 +77,22 @@ struct KlingTests {
     @Test(
         "the task's own word decides",
         arguments: [
-            (#""task_status":"submitted""#, TaskState.pending), (#""task_status":" Processing ""#, .running),
-            (#""task_status":"failed","task_result":{"videos":[{"url":"https://a.example/x"}]}"#, .failed),
-            (#""task_status":"succeed","task_status_msg":"old failure","task_result":{"videos":[{"url":"https://a.example/x"}]}"#, .succeeded),
-            (#""task_status":"succeed","task_result":{}"#, .unknown), (#""task_status":"succeed""#, .unknown),
-            (#""task_status":"succeed","task_info":{"parent_video":{"url":"https://a.example/x"}},"task_result":{}"#, .unknown),
+            (#""task_status":"submitted""#, TaskState.pending),
+            (#""task_status":" Processing ""#, .running),
+            (
+                #""task_status":"failed","task_result":{"videos":[{"url":"https://a.example/x"}]}"#,
+                .failed
+            ),
+            (
+                #""task_status":"succeed","task_status_msg":"old failure","task_result":{"videos":[{"url":"https://a.example/x"}]}"#,
+                .succeeded
+            ),
+            (#""task_status":"succeed","task_result":{}"#, .unknown),
+            (#""task_status":"succeed""#, .unknown),
+            (
+                #""task_status":"succeed","task_info":{"parent_video":{"url":"https://a.example/x"}},"task_result":{}"#,
+                .unknown
+            ),
             (#""task_status":"done""#, .unknown), (#""task_status":99"#, .unknown),
             (#""status":"failed""#, .unknown), (#""task_status":null"#, .unknown),
         ])
@@ -94,16 +105,37 @@ struct KlingTests {
     @Test(
         "files in body order, the clean one of a pair",
         arguments: [
-            (#"{"videos":[{"url":"https://a.example/1","watermark_url":"https://a.example/w"},{"url":"https://a.example/2"}]}"#, ["1", "2"]),
-            (#"{"videos":[{"url":"","watermark_url":"https://a.example/w"},{"url":null,"watermark_url":"https://a.example/v"}]}"#, ["w", "v"]),
+            (
+                #"{"videos":[{"url":"https://a.example/1","watermark_url":"https://a.example/w"},{"url":"https://a.example/2"}]}"#,
+                ["1", "2"]
+            ),
+            (
+                #"{"videos":[{"url":"","watermark_url":"https://a.example/w"},{"url":null,"watermark_url":"https://a.example/v"}]}"#,
+                ["w", "v"]
+            ),
             (#"{"videos":[{"url":"data:video/mp4,x","watermark_url":"https://a.example/w"}]}"#, []),
             (#"{"videos":{"url":"https://a.example/1"}}"#, ["1"]),
             (#""{\"videos\":[{\"url\":\"https://a.example/1\"}]}""#, ["1"]),
-            (#"{"images":[{"index":1,"url":"https://a.example/1"},{"index":0,"url":"https://a.example/2"}]}"#, ["1", "2"]),
-            (#"{"result_type":"series","images":[],"series_images":[{"url":"https://a.example/1"}]}"#, ["1"]),
-            (#"{"result_type":"series","images":[{"url":"https://a.example/0"}],"series_images":[{"url":"https://a.example/1"}]}"#, ["1"]),
-            (#"{"result_type":"single","images":[{"url":"https://a.example/0"}],"series_images":[{"url":"https://a.example/1"}]}"#, ["0"]),
-            (#"{"audios":[{"url_wav":"https://a.example/w","url_mp3":"https://a.example/m"},{"url_wav":"https://a.example/v","url_mp3":""}]}"#, ["m", "v"]),
+            (
+                #"{"images":[{"index":1,"url":"https://a.example/1"},{"index":0,"url":"https://a.example/2"}]}"#,
+                ["1", "2"]
+            ),
+            (
+                #"{"result_type":"series","images":[],"series_images":[{"url":"https://a.example/1"}]}"#,
+                ["1"]
+            ),
+            (
+                #"{"result_type":"series","images":[{"url":"https://a.example/0"}],"series_images":[{"url":"https://a.example/1"}]}"#,
+                ["1"]
+            ),
+            (
+                #"{"result_type":"single","images":[{"url":"https://a.example/0"}],"series_images":[{"url":"https://a.example/1"}]}"#,
+                ["0"]
+            ),
+            (
+                #"{"audios":[{"url_wav":"https://a.example/w","url_mp3":"https://a.example/m"},{"url_wav":"https://a.example/v","url_mp3":""}]}"#,
+                ["m", "v"]
+            ),
             (#"{"covers":[{"url":"https://a.example/c"}]}"#, []),
             (#"{"videos":[null,"https://a.example/1",{"resource":"https://a.example/2"}]}"#, []),
         ])
@@ -115,8 +147,10 @@ struct KlingTests {
 
     @Test("cost is units, and files last thirty days")
     func extras() {
-        let fields = #""task_status":"succeed","task_result":{"videos":[{"url":"https://a.example/1"}]}"#
-        let verdict = read("kling", kling(fields + #","final_unit_deduction":2.50,"updated_at":1773190120456"#))
+        let fields =
+            #""task_status":"succeed","task_result":{"videos":[{"url":"https://a.example/1"}]}"#
+        let verdict = read(
+            "kling", kling(fields + #","final_unit_deduction":2.50,"updated_at":1773190120456"#))
         #expect(verdict.cost == Cost(amount: "2.50", unit: "units"))
         #expect(verdict.urlExpiresAt?.description == "2026-04-10T00:48:40Z")
         #expect(read("kling", kling(fields + #","final_unit_deduction":"""#)).cost == nil)
@@ -127,13 +161,32 @@ struct KlingTests {
     @Test(
         "a lookup by our own id counts only when the answer has our id",
         arguments: [
-            (#"{"task_id":"7","task_status":"processing","task_info":{"external_task_id":"job-1"}}"#, TaskState.running, "7"),
-            (#"{"task_id":"7","task_status":"processing","external_task_id":"job-1"}"#, .running, "7"),
-            (#"[{"task_id":"6","task_status":"failed","task_info":{"external_task_id":"job-2"}},{"task_id":"7","task_status":"submitted","task_info":{"external_task_id":"job-1"}}]"#, .pending, "7"),
+            (
+                #"{"task_id":"7","task_status":"processing","task_info":{"external_task_id":"job-1"}}"#,
+                TaskState.running, "7"
+            ),
+            (
+                #"{"task_id":"7","task_status":"processing","external_task_id":"job-1"}"#, .running,
+                "7"
+            ),
+            (
+                #"[{"task_id":"6","task_status":"failed","task_info":{"external_task_id":"job-2"}},{"task_id":"7","task_status":"submitted","task_info":{"external_task_id":"job-1"}}]"#,
+                .pending, "7"
+            ),
             (#"{"task_id":"job-1","task_status":"processing"}"#, .unknown, nil),
-            (#"{"task_id":"7","task_status":"processing","task_info":{"external_task_id":"job-2"}}"#, .unknown, nil),
-            (#"{"task_status":"processing","task_info":{"external_task_id":"job-1"}}"#, .unknown, nil),
-            (#"[{"task_id":"6","task_status":"submitted","external_task_id":"job-1"},{"task_id":"7","task_status":"submitted","external_task_id":"job-1"}]"#, .unknown, nil),
+            (
+                #"{"task_id":"7","task_status":"processing","task_info":{"external_task_id":"job-2"}}"#,
+                .unknown, nil
+            ),
+            (
+                #"{"task_status":"processing","task_info":{"external_task_id":"job-1"}}"#, .unknown,
+                nil
+            ),
+            (
+                #"[{"task_id":"6","task_status":"submitted","external_task_id":"job-1"},{"task_id":"7","task_status":"submitted","external_task_id":"job-1"}]"#,
+                .unknown, nil
+            ),
+            (#"{"task_id":"7","task_status":"odd","external_task_id":"job-1"}"#, .unknown, "7"),
             ("null", .unknown, nil),
         ] as [(String, TaskState, String?)])
     func lookup(data: String, state: TaskState, taskID: String?) throws {
@@ -159,7 +212,9 @@ struct KlingTests {
                 endpoint: "text2video", now: testNow)
         }
         #expect(verdict(404, #"{"code":1203,"message":"no"}"#).taskIsUnknownHere)
-        for (status, body) in [(401, #"{"code":1002}"#), (404, "<html>"), (500, #"{"code":1203}"#), (200, "")] {
+        for (status, body) in [
+            (401, #"{"code":1002}"#), (404, "<html>"), (500, #"{"code":1203}"#), (200, ""),
+        ] {
             #expect(!verdict(status, body).taskIsUnknownHere)
         }
     }
@@ -171,11 +226,19 @@ struct KlingTests {
             try ProviderRegistry(environment: Self.configured).provider("kling"))
         let tasks = try #require(provider.listedTasks(sample.answer, endpoint: nil, now: testNow))
         #expect(tasks.map(\.ownID) == Array(repeating: "job-20260311-77", count: 3))
-        #expect(tasks.map(\.createdAt) == Array(repeating: Instant(microseconds: 1_773_190_000_123_000), count: 3))
+        #expect(
+            tasks.map(\.createdAt)
+                == Array(repeating: Instant(microseconds: 1_773_190_000_123_000), count: 3))
         let request = try provider.listRequest(endpoint: "generations", page: 2, now: testNow)
         #expect(request?.url.hasSuffix("/v1/images/generations?pageNum=2&pageSize=500") == true)
-        for (status, body) in [(401, #"{"code":1002}"#), (200, "<html>"), (200, #"{"code":1303,"data":[]}"#), (500, #"{"code":0,"data":[]}"#)] {
-            #expect(provider.tasks(inList: Answer(httpStatus: status, body: Array(body.utf8)), endpoint: nil, now: testNow) == nil)
+        for (status, body) in [
+            (401, #"{"code":1002}"#), (200, "<html>"), (200, #"{"code":1303,"data":[]}"#),
+            (500, #"{"code":0,"data":[]}"#),
+        ] {
+            #expect(
+                provider.tasks(
+                    inList: Answer(httpStatus: status, body: Array(body.utf8)), endpoint: nil,
+                    now: testNow) == nil)
         }
         let empty = Answer(httpStatus: 200, body: Array(#"{"code":0,"data":[]}"#.utf8))
         #expect(provider.tasks(inList: empty, endpoint: nil, now: testNow) == [])

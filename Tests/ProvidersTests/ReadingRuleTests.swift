@@ -65,10 +65,19 @@ struct ReadingRuleTests {
         "only absolute http and https URLs with a host are files",
         arguments: [
             (#"["https://a.example/x.mp4"]"#, ["https://a.example/x.mp4"]),
-            (#"["HTTP://a.example:8080/x?s=%2B+a&b=ü#f"]"#, ["HTTP://a.example:8080/x?s=%2B+a&b=ü#f"]),
+            (
+                #"["HTTP://a.example:8080/x?s=%2B+a&b=ü#f"]"#,
+                ["HTTP://a.example:8080/x?s=%2B+a&b=ü#f"]
+            ),
             (#"["\n https://a.example/x \t"]"#, ["https://a.example/x"]),
-            (#"[null,""," ","https://a.example/2",7,{"url":"https://a.example/3"}]"#, ["https://a.example/2"]),
-            (#"["https://[2001:db8::1]/x","https://user:pw@a.example/x"]"#, ["https://[2001:db8::1]/x", "https://user:pw@a.example/x"]),
+            (
+                #"[null,""," ","https://a.example/2",7,{"url":"https://a.example/3"}]"#,
+                ["https://a.example/2"]
+            ),
+            (
+                #"["https://[2001:db8::1]/x","https://user:pw@a.example/x"]"#,
+                ["https://[2001:db8::1]/x", "https://user:pw@a.example/x"]
+            ),
             (#""https://a.example/bare""#, ["https://a.example/bare"]),
             (#""[\"https://a.example/text\"]""#, ["https://a.example/text"]),
             (#"["data:video/mp4;base64,AAAA"]"#, []),
@@ -115,13 +124,22 @@ struct ReadingRuleTests {
     @Test(
         "a list is searched for the id, never read by position",
         arguments: [
-            (#"[{"task_id":"t0","task_status":"failed"},{"task_id":"t1","task_status":"processing"}]"#, TaskState.running),
+            (
+                #"[{"task_id":"t0","task_status":"failed"},{"task_id":"t1","task_status":"processing"}]"#,
+                TaskState.running
+            ),
             (#"[{"task_id":"t1","task_status":"processing"}]"#, .running),
             (#"[{"task_id":"t0","task_status":"failed"}]"#, .unknown),
             (#"[{"task_status":"failed"}]"#, .unknown),
             ("[]", .unknown), ("[null]", .unknown), ("[[]]", .unknown), ("[7,\"t1\"]", .unknown),
-            (#"[{"task_id":"t1","task_status":"failed"},{"task_id":"t1","task_status":"succeed"}]"#, .unknown),
-            (#"[{"task_id":"t1","task_status":"submitted"},{"task_id":"t1","task_status":"submitted"}]"#, .pending),
+            (
+                #"[{"task_id":"t1","task_status":"failed"},{"task_id":"t1","task_status":"succeed"}]"#,
+                .unknown
+            ),
+            (
+                #"[{"task_id":"t1","task_status":"submitted"},{"task_id":"t1","task_status":"submitted"}]"#,
+                .pending
+            ),
             (#""[{\"task_id\":\"t1\",\"task_status\":\"submitted\"}]""#, .pending),
             (#"{"task_id":"t1","task_status":"processing"}"#, .running),
         ])
@@ -132,6 +150,19 @@ struct ReadingRuleTests {
             .replacing("processing", with: "generating").replacing("submitted", with: "waiting")
         #expect(read("kie", #"{"code":200,"data":\#(kie)}"#).state == state)
         #expect(read("kie", #"[{"code":200,"data":\#(kie)}]"#).state == state)
+    }
+
+    @Test("an answer that decides nothing still names the task that it is about")
+    func namedTask() {
+        for asked in ["t1", nil] {
+            #expect(read("kie", market(#""state":"odd""#), asked: asked).taskID == "t1")
+            #expect(
+                read("kie", market(#""state":"fail""#, code: "500"), asked: asked).taskID == "t1")
+            #expect(
+                read("kie", market(#""state":"fail""#), asked: asked, status: 502).taskID == "t1")
+            #expect(read("kling", kling(#""task_status":"odd""#), asked: asked).taskID == "t1")
+            #expect(read("kling", kling("\"x\":1", code: "5000"), asked: asked).taskID == "t1")
+        }
     }
 
     @Test(

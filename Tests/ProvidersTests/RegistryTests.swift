@@ -15,7 +15,8 @@ struct RegistryTests {
             #expect(provider.name == name)
             let endpoint = try #require(
                 provider.endpoints(
-                    for: TaskReference(taskID: "t", model: "m", kind: .video)).first)
+                    for: TaskReference(taskID: "t", model: "m", kind: .video)
+                ).first)
             let error = #expect(throws: Failure.self) {
                 try provider.pollRequest(taskID: "t", endpoint: endpoint, now: testNow)
             }
@@ -61,7 +62,8 @@ struct RegistryTests {
     @Test("a base address may have a port and a path")
     func base() throws {
         let registry = try ProviderRegistry {
-            ["HOLDFAST_KIE_API_KEY": "k", "HOLDFAST_KIE_BASE_URL": "http://localhost:8080/kie//"][$0]
+            ["HOLDFAST_KIE_API_KEY": "k", "HOLDFAST_KIE_BASE_URL": "http://localhost:8080/kie//"][
+                $0]
         }
         #expect(registry.isConfigured("kie"))
         let provider = try #require(registry.provider("kie"))

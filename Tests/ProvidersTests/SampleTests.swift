@@ -79,9 +79,10 @@ struct SampleTests {
     @Test("all samples are found")
     func count() {
         #expect(SampleCase.all.count == 26)
-        #expect(ProviderRegistry.names.allSatisfy { name in
-            SampleCase.all.contains { $0.provider == name }
-        })
+        #expect(
+            ProviderRegistry.names.allSatisfy { name in
+                SampleCase.all.contains { $0.provider == name }
+            })
     }
 
     @Test("every sample gets a right verdict", arguments: SampleCase.all)

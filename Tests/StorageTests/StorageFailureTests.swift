@@ -4,6 +4,9 @@ import Testing
 
 @testable import Storage
 
+/// Ends a child process as failed, after its folders have been removed.
+private struct Unexpected: Error {}
+
 @Suite(.timeLimit(.minutes(1)))
 struct StorageFailureTests {
     let scratch: ScratchFolder
@@ -62,7 +65,7 @@ struct StorageFailureTests {
             guard let found, found.status == .configuration, found.code == "storage_unwritable",
                 found.message.contains(scratch.path), found.message.contains("mode 0555"),
                 found.message.contains("chown"), scratch.contents.isEmpty
-            else { exit(1) }
+            else { throw Unexpected() }
         }
     }
 
@@ -87,7 +90,7 @@ struct StorageFailureTests {
             let store = FileStore(root: scratch.path)
             var limit = rlimit(rlim_cur: 100_000, rlim_max: 100_000)
             guard setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0 else {
-                exit(2)
+                throw Unexpected()
             }
             var codes: [String] = []
             do throws(Failure) {
@@ -103,10 +106,12 @@ struct StorageFailureTests {
             } catch { codes.append(error.code) }
             limit.rlim_cur = 100
             guard setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0 else {
-                exit(3)
+                throw Unexpected()
             }
             do throws(Failure) { try store.check() } catch { codes.append(error.code) }
-            exit(codes == ["disk_full", "disk_full"] && scratch.files.isEmpty ? 0 : 1)
+            guard codes == ["disk_full", "disk_full"], scratch.files.isEmpty else {
+                throw Unexpected()
+            }
         }
     }
 

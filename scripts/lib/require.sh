@@ -10,7 +10,7 @@ postgresql_bin() {
     local candidate real major
     for candidate in "$(command -v initdb || true)" \
         $(printf '%s\n' /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb \
-            /opt/homebrew/opt/postgresql@*/bin/initdb /usr/local/pgsql/bin/initdb |
+            /usr/local/pgsql/bin/initdb |
             sort --version-sort --reverse); do
         [ -n "$candidate" ] && [ -x "$candidate" ] || continue
         # The command on the PATH may be a link to a folder of its own, beside the other two.

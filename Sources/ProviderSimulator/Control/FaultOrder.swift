@@ -15,7 +15,8 @@ struct FaultOrder: Decodable, Sendable {
     init(from decoder: any Decoder) throws {
         let object = try StrictObject(decoder, allowed: Self.fields)
         guard let name: String = try object.value("provider") else {
-            throw ControlError(field: "provider", reason: "is missing; kie, kling, files, trigger, all")
+            throw ControlError(
+                field: "provider", reason: "is missing; kie, kling, files, trigger, all")
         }
         area = name == "all" ? nil : try object.choice("provider")
         taskID = try object.value("task_id")

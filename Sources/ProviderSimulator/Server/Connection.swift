@@ -161,8 +161,7 @@ struct Connection: ~Copyable {
         if request?.method == "HEAD" { limit = 0 }
         let sent =
             switch response.body {
-            case .bytes(let bytes) where pause == 0: transmit(Array(head.utf8) + bytes[..<limit])
-            case .bytes(let bytes): transmit(Array(head.utf8)) && trickle(bytes, pause: pause)
+            case .bytes(let bytes): transmit(Array(head.utf8) + bytes[..<limit])
             case .file(let content):
                 transmit(Array(head.utf8)) && stream(content, upTo: limit, pause: pause)
             }
@@ -179,15 +178,6 @@ struct Connection: ~Copyable {
     }
 
     private static let slowSteps = 20
-
-    private func trickle(_ bytes: [UInt8], pause: Int) -> Bool {
-        let step = max(bytes.count / Self.slowSteps, 1)
-        for start in stride(from: 0, to: bytes.count, by: step) {
-            let piece = bytes[start..<min(start + step, bytes.count)]
-            guard wait(milliseconds: pause), transmit(Array(piece)) else { return false }
-        }
-        return true
-    }
 
     private func stream(_ content: FileContent, upTo limit: Int, pause: Int) -> Bool {
         let step = max(limit / Self.slowSteps, 1)

@@ -71,7 +71,7 @@ struct Response: Sendable {
         case cut
         /// Send half of the body, stay silent for so long, close.
         case stall(milliseconds: Int)
-        /// Spread the body over so long.
+        /// Spread a file over so long.
         case slow(milliseconds: Int)
     }
 

@@ -24,13 +24,7 @@ struct KIEFamily: Sendable {
     let files: [[String]]
 
     static let market = KIEFamily(
-        name: "market", path: "/api/v1/jobs/recordInfo",
-        state: .word(
-            "state",
-            [
-                "waiting": .pending, "queuing": .pending, "queueing": .pending,
-                "generating": .running, "success": .succeeded, "fail": .failed,
-            ]),
+        name: "market", path: "/api/v1/jobs/recordInfo", state: .word("state", words),
         files: [["resultJson", "resultUrls"], ["resultJson", "videoUrl"]])
 
     static let veo = KIEFamily(
@@ -43,13 +37,7 @@ struct KIEFamily: Sendable {
         files: [["resultUrl"]])
 
     static let runway = KIEFamily(
-        name: "runway", path: "/api/v1/runway/record-detail",
-        state: .word(
-            "state",
-            [
-                "wait": .pending, "queueing": .pending, "queuing": .pending,
-                "generating": .running, "success": .succeeded, "fail": .failed,
-            ]),
+        name: "runway", path: "/api/v1/runway/record-detail", state: .word("state", words),
         files: [["videoInfo", "videoUrl"]])
 
     static let aleph = KIEFamily(
@@ -98,6 +86,12 @@ struct KIEFamily: Sendable {
     ]
 
     static let callbackException = "callback_exception"
+
+    // The market's words and Runway's, which spell waiting differently and agree on the end.
+    private static let words: [String: TaskState] = [
+        "waiting": .pending, "wait": .pending, "queuing": .pending, "queueing": .pending,
+        "generating": .running, "success": .succeeded, "fail": .failed,
+    ]
 
     private static let flags: [Int64: TaskState] = [
         0: .running, 1: .succeeded, 2: .failed, 3: .failed,

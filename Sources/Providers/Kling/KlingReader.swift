@@ -31,30 +31,25 @@ struct KlingReader {
     private static let tokenCodes: ClosedRange<Int64> = 1000...1004
 
     func verdict(asked: String?) -> Verdict {
-        read(asked) { finder, records in finder.choose(from: records, asked: asked) }
+        withGivenID(asked, read { finder, records in finder.choose(from: records, asked: asked) })
     }
 
-    /// The verdict on the task that has our own id, whatever its task id.
+    /// The verdict on the task that has our own id, whatever its task id; it names a task only
+    /// when the answer says that the task is ours.
     func verdict(ownID: String) -> Verdict {
-        let verdict = read(nil) { _, records in
+        let verdict = read { _, records in
             let ours = records.filter { Self.ownID(of: $0)?.isSameText(as: ownID) ?? false }
             guard let first = ours.first else { return .none("no task has our id") }
             let isAlone = ours.allSatisfy { $0 == first }
             return isAlone ? .record(first) : .none("several tasks have our id")
         }
-        guard verdict.isHealthy else {
-            // Whatever id stands there, nothing says that it is ours.
-            var verdict = verdict
-            verdict.taskID = nil
-            return verdict
-        }
-        return verdict.taskID == nil
-            ? refusal("the task with our id has no id of its own") : verdict
+        guard verdict.isHealthy, verdict.taskID == nil else { return verdict }
+        return refusal("the task with our id has no id of its own")
     }
 
     /// A callback: without a task id anywhere it says nothing.
     func callback(asked: String?, endpoint: String?) -> Verdict {
-        var verdict = read(asked) { finder, records in
+        let reading = read { finder, records in
             let found = finder.choose(from: records, asked: asked)
             guard case .record(var record) = found, record.id == .none else { return found }
             record.id = CallbackIDs.outsideBody(answer.headers, endpoint)
@@ -62,6 +57,7 @@ struct KlingReader {
             let isAsked = asked.map { id.isSameText(as: $0.trimmed) } ?? true
             return isAsked ? .record(record) : .none("the callback is not about the task asked for")
         }
+        var verdict = withGivenID(asked, reading)
         verdict.taskIsUnknownHere = false
         verdict.credentialsRefused = false
         if verdict.state == .unknown { verdict.errorClass = .transient }
@@ -91,22 +87,15 @@ struct KlingReader {
     }
 
     private func read(
-        _ asked: String?, choosing choose: (RecordFinder, [TaskRecord]) -> RecordFinder.Found
+        choosing choose: (RecordFinder, [TaskRecord]) -> RecordFinder.Found
     ) -> Verdict {
         guard let records = records() else {
             if case .unreadable(let reason) = body { return refusal(reason) }
             return refusal(nil)
         }
-        let finder = RecordFinder(shape: Self.shape)
-        var verdict = verdict(on: records, found: choose(finder, records))
-        verdict.taskID = verdict.taskID ?? finder.givenID(in: records, asked: asked)
-        return verdict
-    }
-
-    private func verdict(on records: [TaskRecord], found: RecordFinder.Found) -> Verdict {
         let envelope = records.first?.envelope(okCode: Self.okCode)
         guard isOK(envelope) else { return refusal(envelope?.message, code: envelope?.code) }
-        switch found {
+        switch choose(RecordFinder(shape: Self.shape), records) {
         case .none(let reason): return refusal(reason)
         case .record(let record):
             let envelope = record.envelope(okCode: Self.okCode)
@@ -115,12 +104,23 @@ struct KlingReader {
         }
     }
 
+    // Also an answer that decides nothing may name the task.
+    private func withGivenID(_ asked: String?, _ verdict: Verdict) -> Verdict {
+        var verdict = verdict
+        verdict.taskID =
+            verdict.taskID
+            ?? records().flatMap {
+                RecordFinder(shape: Self.shape).givenID(in: $0, asked: asked)
+            }
+        return verdict
+    }
+
     private func verdict(on record: TaskRecord) -> Verdict {
+        let taskID: String? = if case .text(let text) = record.id { text } else { nil }
         guard let fields = record.fields,
             let word = fields["task_status"]?.nonBlankText, let state = Self.states[word.word],
             record.id != .unreadable
-        else { return refusal("the answer has no state that is known") }
-        let taskID: String? = if case .text(let text) = record.id { text } else { nil }
+        else { return .unclear("the answer has no state that is known", taskID: taskID) }
         let files = state == .succeeded ? Self.files(of: fields) : []
         if state == .succeeded, files.isEmpty {
             return .unclear("finished without a usable URL", taskID: taskID)

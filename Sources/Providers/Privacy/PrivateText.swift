@@ -25,7 +25,8 @@ enum PrivateText {
     }
 
     private static let inputs: Set<String> = [
-        "request", "text", "texts", "title", "tags", "style", "lyric", "lyrics", "script", "caption",
+        "request", "text", "texts", "title", "tags", "style", "lyric", "lyrics", "script",
+        "caption",
         "description", "content", "contents", "messages", "query", "generateparam",
     ]
     private static let secrets: Set<String> = ["auth", "sign", "sig", "jwt", "cookie", "setcookie"]
@@ -37,12 +38,14 @@ enum PrivateText {
     static func message(_ text: String) -> String {
         let line = String(
             String.UnicodeScalarView(
-                text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }))
+                text.unicodeScalars.prefix(messageLimit * 8).map {
+                    $0.value < 0x20 || $0.value == 0x7F ? " " : $0
+                }))
         return Evidence.value(line).cut(to: messageLimit)
     }
 
-    /// Everything before the first `"name":` (or, when `isLoose`, `name:` and `name=`) whose name
-    /// is private; nil when there is none.
+    /// Everything before the first `"name":` (or, when `isLoose`, `"name"`, `name:` and `name=`)
+    /// whose name is private; nil when there is none.
     ///
     /// What cannot be parsed cannot be taken apart safely, so all that follows goes.
     static func beforePrivateField(_ text: String, isLoose: Bool) -> String? {
@@ -62,7 +65,11 @@ enum PrivateText {
 
     private static func introducesValue(_ rest: ArraySlice<UInt8>, isLoose: Bool) -> Bool {
         let quotes = rest.prefix { "\\\"'".utf8.contains($0) }
-        guard isLoose || !quotes.isEmpty else { return false }
+        switch (quotes.isEmpty, isLoose) {
+        case (false, true): return true
+        case (true, false): return false
+        case (true, true), (false, false): break
+        }
         let sign = rest.dropFirst(quotes.count).first { $0 > 0x20 }
         return sign == UInt8(ascii: ":") || sign == UInt8(ascii: "=")
     }
@@ -137,22 +144,28 @@ enum PrivateText {
     }
 
     private static func tokens(_ word: Substring, masksAll: Bool) -> String {
-        var result: [UInt8] = []
-        var run: [UInt8] = []
-        for byte in Array(word.utf8) + [0] {
-            if isTokenByte(byte) {
-                run.append(byte)
+        var result = ""
+        var run = ""
+        for scalar in word.unicodeScalars {
+            if scalar.isASCII, isTokenByte(UInt8(scalar.value)) || scalar == "." {
+                run.unicodeScalars.append(scalar)
                 continue
             }
-            let isLong = run.count >= 24 && run.contains { (0x30...0x39).contains($0) }
-            let isKnown =
-                run.count >= 12
-                && (run.starts(with: Array("eyJ".utf8)) || run.starts(with: Array("sk-".utf8)))
-            result += (masksAll && isLong) || isKnown ? Array(mark.utf8) : run
-            run = []
-            if byte != 0 { result.append(byte) }
+            result += token(run, masksAll: masksAll)
+            result.unicodeScalars.append(scalar)
+            run = ""
         }
-        return String(decoding: result, as: UTF8.self)
+        return result + token(run, masksAll: masksAll)
+    }
+
+    private static func token(_ run: String, masksAll: Bool) -> String {
+        // A JSON Web Token has dots, and every part of it counts.
+        if run.utf8.count >= 12, run.hasPrefix("eyJ") || run.hasPrefix("sk-") { return mark }
+        guard masksAll else { return run }
+        return run.split(separator: ".", omittingEmptySubsequences: false).map { part in
+            let isLong = part.utf8.count >= 24 && part.utf8.contains { (0x30...0x39).contains($0) }
+            return isLong ? mark : String(part)
+        }.joined(separator: ".")
     }
 
     // The alphabets of base64, base64url and hexadecimal.

@@ -3,9 +3,13 @@ import HTTP
 
 /// Decides which texts are URLs of files that can be fetched.
 enum UsableURL {
+    /// What a request will take; nothing longer is looked at.
+    private static let limitBytes = 16 << 10
+
     /// The URL verbatim, without white space around it; nil unless it is absolute, http or https,
     /// and names a host.
     static func check(_ text: String) -> String? {
+        guard text.utf8.count <= limitBytes else { return nil }
         let url = text.trimmed
         let hasOddCharacter = url.unicodeScalars.contains { scalar in
             scalar.properties.isWhitespace || scalar.value < 0x20 || scalar.value == 0x7F
