@@ -13,7 +13,6 @@ let strict: [SwiftSetting] = [
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
-let flyingFox = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
 
 /// A room: one library target under `Sources/`, with the arrows it may follow.
 func room(_ name: String, _ known: [Target.Dependency] = [], resources: [Resource]? = nil)
@@ -54,7 +53,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
-        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         .systemLibrary(
@@ -86,7 +84,7 @@ let package = Package(
         executable("LedgerReconciler"),
         executable("Holdfast"),
         .executableTarget(
-            name: "ProviderSimulator", dependencies: [flyingFox, arguments, crypto, "Core"],
+            name: "ProviderSimulator", dependencies: [arguments, crypto, "Core"],
             swiftSettings: strict),
         room("TestSupport", ["Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers"]),
         tests("CoreTests", ["Core"]),

@@ -1,5 +1,5 @@
 /// A JSON document as it was written: numbers keep their digits, objects keep their order.
-package indirect enum JSONValue: Sendable {
+package enum JSONValue: Sendable {
     case null
     case bool(Bool)
     /// The digits as they stood in the text, so that ids above 2^53 survive.

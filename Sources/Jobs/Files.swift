@@ -190,12 +190,14 @@ package struct Files: Sendable {
     ) throws -> [FileResult] {
         guard !steps.isEmpty else { return [] }
         let json = JSON.write(.array(steps.map(\.json)))
-        return try connection.query(
-            """
-            SELECT r.* FROM holdfast.record_files(\(run.runID)::uuid,
-                \(run.clockOffset)::interval, \(json)::jsonb) r
-            """
-        ).map { row in
+        let rows = try connection.repeatable {
+            try connection.query(
+                """
+                SELECT r.* FROM holdfast.record_files(\(run.runID)::uuid,
+                    \(run.clockOffset)::interval, \(json)::jsonb) r
+                """)
+        }
+        return try rows.map { row in
             FileResult(
                 jobID: try row.text("job_id"), ordinal: try row.optionalInt("ordinal"),
                 outcome: try row.text("outcome"), action: try row.optionalText("action"),

@@ -68,3 +68,45 @@ package enum Accounts {
         ).single().int64("available")
     }
 }
+
+/// A hold that stands: credits of a job that is not settled yet.
+package struct OpenHold: Equatable, Sendable {
+    package var jobID: String
+    package var state: String
+    package var blocked: String?
+    package var credits: Int64
+    package var createdAt: String
+}
+
+extension Accounts {
+    /// The oldest holds first.
+    package static func openHolds(
+        _ connection: borrowing Connection, account: String, most: Int
+    ) throws -> [OpenHold] {
+        try connection.query(
+            """
+            SELECT job_id, state, blocked, credits,
+                to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at
+            FROM holdfast.job WHERE account_id = \(account) AND credit_state = 'held'
+            ORDER BY job.created_at, job_id LIMIT \(most)::integer
+            """
+        ).map { row in
+            OpenHold(
+                jobID: try row.text("job_id"), state: try row.text("state"),
+                blocked: try row.optionalText("blocked"), credits: try row.int64("credits"),
+                createdAt: try row.text("created_at"))
+        }
+    }
+
+    /// Whether a grant with this reference is in the books.
+    package static func isGranted(
+        _ connection: borrowing Connection, reference: String
+    ) throws -> Bool {
+        try connection.query(
+            """
+            SELECT EXISTS (SELECT FROM holdfast.transfer
+                WHERE transfer_id = 'grant:' || \(reference)) AS there
+            """
+        ).single().bool("there")
+    }
+}

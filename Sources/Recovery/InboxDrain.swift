@@ -16,7 +16,7 @@ enum InboxDrain {
         let inbox = Inbox(run: wiring.run)
         for _ in 0..<pageLimit {
             if wiring.shouldStop() { return }
-            let counts = try connection.transaction { () -> [String: Int]? in
+            let counts = try connection.repeatable { () -> [String: Int]? in
                 let page = try inbox.page(connection)
                 guard !page.isEmpty else { return nil }
                 return try inbox.drain(connection, page.map { read($0, wiring.callbackSecret) })

@@ -14,7 +14,7 @@ package enum OrphanRecovery {
         var released = RunReport()
         let moves = Moves(run: wiring.run)
         while !wiring.shouldStop() {
-            let results = try connection.transaction {
+            let results = try connection.repeatable {
                 try moves.applyReleased(connection, most: releasedPage)
             }
             released.examined += Set(results.map(\.jobID)).count

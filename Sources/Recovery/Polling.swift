@@ -316,7 +316,8 @@ struct Polling: ~Copyable {
         let batch = decided
         let tallied = tallies
         var opened: [(String, Duration)] = []
-        let results = try connection.transaction {
+        let results = try connection.repeatable {
+            opened = []
             let results = try ledgerOfMoves.record(connection, batch.map(\.decision.move))
             for (provider, tally) in tallied.sorted(by: { $0.key < $1.key }) {
                 if let pause = try limits.note(connection, provider: provider, tally) {

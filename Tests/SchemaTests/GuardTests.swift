@@ -30,7 +30,7 @@ import Testing
         }
         #expect(try books.failure(resolve(first, "first"), role: nil) == nil)
         #expect(try books.failure(resolve(second, "second"), role: nil) == "23514")
-        #expect(try books.violations() == "")
+        #expect(try books.transfers("j") == "hold 100, \(first) 100")
     }
 
     /// Guard: the `credit_state = 'held'` condition of `settle`.

@@ -1,6 +1,18 @@
 import Foundation
 
-/// The tests' side of the simulator: everything under `/control`.
+/// The tests' side of the simulator: everything under `/control`, in JSON.
+///
+/// - `GET health`
+/// - `GET counts`: what has been asked so far; a request counts when it arrives, whatever happens
+///   to it. `polls` are by task id, `lookups` by our own id; an id that nobody knows is in both.
+/// - `GET requests?limit=N`: the last N, oldest first; status 0 means that none was answered.
+/// - `GET tasks/ID`: the task, and its files as they must arrive.
+/// - `POST tasks`: one `TaskOrder` or an array; all of it or, when one is wrong, nothing.
+/// - `POST faults`: one `FaultOrder` or an array.
+/// - `POST creations`: a `TaskOrder` without ids: what tasks become that a provider's own create
+///   call makes from now on.
+/// - `POST trigger`: the `header` and the `secret` of the application's endpoint.
+/// - `POST reset`: forgets everything but the flags.
 struct Control: Sendable {
     let world: World
 

@@ -1,10 +1,15 @@
 /// What a control request says about a task; what it does not say stays as it is.
+///
+/// Times are milliseconds or seconds, as the fields say. A task without any order of its own
+/// succeeds at once with one file of 4096 bytes.
 struct TaskOrder: Decodable, Sendable {
     var provider: Provider?
     var endpoint: String?
     var taskID: String?
     var externalID: String?
     var outcome: Outcome?
+    /// Healthy answers that still say running; answers that never arrive or say nothing about
+    /// the task do not count.
     var pollsUntilDone: Int?
     var readyAfterMilliseconds: Int?
     var createdMillisecondsAgo: Int?
@@ -12,13 +17,16 @@ struct TaskOrder: Decodable, Sendable {
     var fileBytes: Int?
     var fileKind: FileKind?
     var fileFault: FileFault?
+    /// How long a slow file takes (2000), or one that hangs stays silent half-way (60000).
     var fileWaitMilliseconds: Int?
+    /// The URLs in the provider's answers have expired; refreshed ones work.
     var filesExpired: Bool?
     var urlLifeSeconds: Int?
     var refreshable: Bool?
     var message: String?
     var cost: String?
     var shape: Shape?
+    /// How many polls are answered in the shape, before answers are normal again.
     var shapePolls: Int?
 
     init() {}

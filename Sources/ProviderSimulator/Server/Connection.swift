@@ -28,13 +28,16 @@ struct Connection: ~Copyable {
                 return
             case .refused(let status):
                 let body = JSONText.object([("error", .text("malformed request"))])
-                _ = send(.json(body, status: status), to: nil, keepAlive: false)
+                _ = send(.json(body, status: status), to: nil, keepAlive: false) {}
                 return
             case .request(let request):
-                let flight = simulator.enter(request)
-                defer { simulator.leave(flight) }
+                var flight = simulator.enter(request)
+                defer { simulator.leave(&flight) }
                 let response = simulator.answer(request, flight: flight)
-                guard send(response, to: request, keepAlive: request.keepAlive) else { return }
+                let stays = send(response, to: request, keepAlive: request.keepAlive) {
+                    simulator.leave(&flight)
+                }
+                guard stays else { return }
             }
         }
     }
@@ -137,7 +140,12 @@ struct Connection: ~Copyable {
     // MARK: - Writing
 
     /// Sends an answer; false when the connection must be closed.
-    private func send(_ response: Response, to request: Request?, keepAlive: Bool) -> Bool {
+    ///
+    /// - Parameter beforeLast: called before the last bytes leave, because a client that has got
+    ///   them may be back with its next request before this thread runs again.
+    private func send(
+        _ response: Response, to request: Request?, keepAlive: Bool, beforeLast: () -> Void
+    ) -> Bool {
         guard wait(milliseconds: response.delayMilliseconds) else { return false }
         var limit = response.body.count
         var pause = 0
@@ -159,12 +167,19 @@ struct Connection: ~Copyable {
         head += "\r\nContent-Length: \(response.body.count)"
         head += keepAlive ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n"
         if request?.method == "HEAD" { limit = 0 }
-        let sent =
-            switch response.body {
-            case .bytes(let bytes): transmit(Array(head.utf8) + bytes[..<limit])
-            case .file(let content):
-                transmit(Array(head.utf8)) && stream(content, upTo: limit, pause: pause)
-            }
+        let sent: Bool
+        switch response.body {
+        case .file(let content) where limit > 0:
+            sent =
+                transmit(Array(head.utf8))
+                && stream(content, upTo: limit, pause: pause, beforeLast: beforeLast)
+        case .file:
+            beforeLast()
+            sent = transmit(Array(head.utf8))
+        case .bytes(let bytes):
+            beforeLast()
+            sent = transmit(Array(head.utf8) + bytes[..<limit])
+        }
         guard sent else { return false }
         switch response.manner {
         case .cut:
@@ -179,21 +194,23 @@ struct Connection: ~Copyable {
 
     private static let slowSteps = 20
 
-    private func stream(_ content: FileContent, upTo limit: Int, pause: Int) -> Bool {
-        let step = max(limit / Self.slowSteps, 1)
+    private func stream(
+        _ content: FileContent, upTo limit: Int, pause: Int, beforeLast: () -> Void
+    ) -> Bool {
+        // Blocks of a small file are larger than a step of a slow one, so they are cut up here.
+        let step = pause > 0 ? max(limit / Self.slowSteps, 1) : limit
         var nextPause = step
         return content.forEachBlock(upTo: limit) { offset, block in
-            if pause == 0 { return transmit(block) }
-            // Blocks of a small file are larger than a step, so they are cut up here.
             var from = 0
             while from < block.count {
-                let to = min(block.count, max(nextPause - offset, from + 1))
-                guard transmit(UnsafeRawBufferPointer(rebasing: block[from..<to])) else {
-                    return false
-                }
-                if offset + to >= nextPause {
+                let to = min(block.count, nextPause - offset)
+                if offset + to == nextPause {
                     nextPause += step
                     guard wait(milliseconds: pause) else { return false }
+                }
+                if offset + to == content.count { beforeLast() }
+                guard transmit(UnsafeRawBufferPointer(rebasing: block[from..<to])) else {
+                    return false
                 }
                 from = to
             }

@@ -39,8 +39,10 @@ struct Simulator: Sendable {
         return Flight(area: area, arrivedAt: now)
     }
 
-    func leave(_ flight: Flight) {
+    /// Ends a flight; once more does nothing.
+    func leave(_ flight: inout Flight) {
         guard let area = flight.area else { return }
+        flight.area = nil
         world.change { $0.counts.inFlight[area.rawValue, default: 1] -= 1 }
     }
 

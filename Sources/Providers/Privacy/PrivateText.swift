@@ -36,12 +36,11 @@ enum PrivateText {
 
     /// A provider's message as it may be logged and stored: one line, bounded.
     static func message(_ text: String) -> String {
-        let line = String(
+        var redaction = Redaction(budgetBytes: messageLimit)
+        let text = redaction.text(text, level: 0).cut(to: messageLimit)
+        return String(
             String.UnicodeScalarView(
-                text.unicodeScalars.prefix(messageLimit * 8).map {
-                    $0.value < 0x20 || $0.value == 0x7F ? " " : $0
-                }))
-        return Evidence.value(line).cut(to: messageLimit)
+                text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }))
     }
 
     /// Everything before the first `"name":` (or, when `isLoose`, `"name"`, `name:` and `name=`)

@@ -101,6 +101,8 @@ struct RecordFinder {
     }
 
     static let wrapperLevels = 6
+    /// A longer list is none of a provider's pages, and is not searched.
+    static let listLimit = 10_000
 
     let shape: RecordShape
 
@@ -159,8 +161,8 @@ struct RecordFinder {
         case .array(let elements):
             record.isListed = true
             // An empty list still has an envelope, which may say why it is empty.
-            if elements.isEmpty { records.append(record) }
-            for element in elements {
+            if elements.isEmpty || elements.count > Self.listLimit { records.append(record) }
+            for element in elements where elements.count <= Self.listLimit {
                 collect(element, record, level: level + 1, into: &records)
             }
         case .null, .bool, .number, .string: records.append(record)

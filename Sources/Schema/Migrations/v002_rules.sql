@@ -3,7 +3,7 @@
 -- The instant that decisions are made by: the database's clock, shifted by the clock offset of
 -- the run that is calling. Read anew in each call.
 CREATE FUNCTION holdfast.clock() RETURNS timestamptz
-LANGUAGE sql VOLATILE SET search_path = holdfast, pg_temp AS $$
+LANGUAGE sql VOLATILE AS $$
     SELECT clock_timestamp()
         + coalesce(nullif(current_setting('holdfast.clock_offset', true), ''), '0')::interval
 $$;
@@ -78,7 +78,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
     PERFORM 1 FROM account a
     WHERE a.account_id IN (SELECT p.account_id FROM posted p)
-    ORDER BY a.account_id FOR UPDATE;
+    ORDER BY a.account_id FOR NO KEY UPDATE;
 
     UPDATE account a
     SET granted = a.granted + s.granted, available = a.available + s.available,
@@ -145,19 +145,21 @@ CREATE TRIGGER job_moved AFTER UPDATE ON holdfast.job
 CREATE FUNCTION holdfast.policy_value(
     wanted text, for_provider text DEFAULT '', for_kind text DEFAULT '', for_model text DEFAULT '')
 RETURNS text
-LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
-    SELECT p.value FROM policy p
-    WHERE p.key = wanted AND p.provider IN ('', for_provider)
-        AND p.kind IN ('', for_kind) AND p.model IN ('', for_model)
-    ORDER BY p.is_default, p.model = '', p.kind = '', p.provider = ''
-    LIMIT 1
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    -- Names are written out instead of a search path: a setting would cost more than the look-up.
+    RETURN (SELECT p.value FROM holdfast.policy p
+        WHERE p.key = wanted AND p.provider IN ('', for_provider)
+            AND p.kind IN ('', for_kind) AND p.model IN ('', for_model)
+        ORDER BY p.is_default, p.model = '', p.kind = '', p.provider = ''
+        LIMIT 1);
+END $$;
 
 CREATE FUNCTION holdfast.policy_interval(
     wanted text, for_provider text DEFAULT '', for_kind text DEFAULT '', for_model text DEFAULT '')
 RETURNS interval
-LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
-    SELECT policy_value(wanted, for_provider, for_kind, for_model)::interval
+LANGUAGE sql STABLE AS $$
+    SELECT holdfast.policy_value(wanted, for_provider, for_kind, for_model)::interval
 $$;
 
 -- The limit of one scope of a brake: '50' for every scope, or 'account=50,provider=1000,total=5000'

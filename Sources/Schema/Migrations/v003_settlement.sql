@@ -13,9 +13,9 @@ $$;
 -- when no credits move. `files` counts the files stored (delivered) or named (succeeded).
 CREATE FUNCTION holdfast.credit_action(
     j holdfast.job, new_state text, files integer, OUT action text, OUT amount bigint)
-LANGUAGE plpgsql STABLE SET search_path = holdfast, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    earned bigint := share(j.credits, coalesce(files, 0), j.expected_outputs);
+    earned bigint := holdfast.share(j.credits, coalesce(files, 0), j.expected_outputs);
     paid bigint := j.captured + j.charged - j.refunded;
 BEGIN
     IF j.credits = 0 THEN
@@ -28,7 +28,7 @@ BEGIN
         END IF;
     ELSIF new_state = 'succeeded' THEN
         IF j.credit_state = 'held'
-            AND policy_value('capture_at', j.provider, j.kind, j.model) = 'succeeded' THEN
+            AND holdfast.policy_value('capture_at', j.provider, j.kind, j.model) = 'succeeded' THEN
             action := 'capture'; amount := earned;
         END IF;
     ELSIF new_state = 'delivered' THEN
@@ -36,7 +36,7 @@ BEGIN
             action := 'capture'; amount := earned;
         ELSIF j.credit_state = 'voided' AND j.captured = 0 THEN
             amount := earned;
-            action := CASE policy_value('late_success', j.provider, j.kind, j.model)
+            action := CASE holdfast.policy_value('late_success', j.provider, j.kind, j.model)
                 WHEN 'charge' THEN 'charge' ELSE 'waive' END;
         ELSIF j.captured > earned AND j.refunded = 0 THEN
             -- Captured when it succeeded, and fewer files could be stored than were named.
@@ -65,7 +65,7 @@ DECLARE
 BEGIN
     PERFORM 1 FROM job j
     WHERE j.job_id IN (SELECT r.job_id FROM unnest(resolutions) r)
-    ORDER BY j.job_id FOR UPDATE;
+    ORDER BY j.job_id FOR NO KEY UPDATE;
 
     -- Each resolution applies once: a hold to a hold that stands, a charge to one that was
     -- voided, a refund to what is still paid.
@@ -86,7 +86,7 @@ BEGIN
         WHERE r.action = 'charge' ORDER BY j.account_id, r.job_id
     LOOP
         SELECT a.available INTO affordable FROM account a JOIN job j USING (account_id)
-        WHERE j.job_id = one.job_id FOR UPDATE OF a;
+        WHERE j.job_id = one.job_id FOR NO KEY UPDATE OF a;
         IF affordable >= one.amount THEN
             INSERT INTO transfer (transfer_id, kind, account_id, job_id, debit, credit, amount,
                 reason, actor, run_id, created_at)
@@ -118,7 +118,7 @@ BEGIN
         ('refund', 'spent', 'available', CASE r.action WHEN 'refund' THEN r.amount ELSE 0 END)
     ) AS leg (kind, debit, credit, amount)
     WHERE leg.amount > 0
-    ORDER BY j.account_id, j.job_id;
+    ORDER BY j.account_id, j.job_id, leg.kind;
 
     RETURN QUERY SELECT r.job_id, r.action, r.amount FROM unnest(due) r WHERE r.action <> 'charge';
     RETURN QUERY SELECT r.job_id, 'void', j.credits - r.amount
@@ -213,16 +213,17 @@ CREATE TYPE holdfast.move AS (
 );
 
 -- Judges a move against the row as it is now: 'go', or the outcome that it loses to.
-CREATE FUNCTION holdfast.judge_move(j holdfast.job, m holdfast.move, now_ timestamptz)
+CREATE FUNCTION holdfast.judge_move(j holdfast.job, m holdfast.move)
 RETURNS text
-LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+LANGUAGE sql STABLE AS $$
     SELECT CASE
         WHEN m.token IS NOT NULL AND (j.lease_token <> m.token OR j.lease_until IS NULL)
             THEN CASE WHEN j.state IN ('delivered', 'dismissed', 'failed', 'abandoned', 'succeeded')
                 THEN 'finished_meanwhile' ELSE 'lease_lost' END
         WHEN m.revision IS NOT NULL AND m.revision <> j.revision THEN 'finished_meanwhile'
         WHEN m.new_state IS NOT NULL AND m.new_state <> j.state
-            AND NOT may_become(j.state, m.new_state, j.error_code) THEN 'finished_meanwhile'
+            AND NOT holdfast.may_become(j.state, m.new_state, j.error_code)
+            THEN 'finished_meanwhile'
         WHEN m.new_state IS NOT NULL AND m.new_state = j.state
             AND m.new_state <> 'running' THEN 'finished_meanwhile'
         WHEN m.new_state IS NULL AND m.token IS NOT NULL
@@ -230,7 +231,8 @@ LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
             AND j.watch_until IS NULL THEN 'finished_meanwhile'
         -- The end of a watch voids only when no callback is waiting that might say otherwise.
         WHEN m.new_state = 'abandoned' AND m.token IS NOT NULL AND EXISTS (
-            SELECT FROM callback c WHERE c.drained_at IS NULL AND c.provider = j.provider)
+            SELECT FROM holdfast.callback c
+            WHERE c.drained_at IS NULL AND c.provider = j.provider)
             THEN 'postponed'
         ELSE 'go' END
 $$;
@@ -254,14 +256,14 @@ DECLARE
 BEGIN
     PERFORM 1 FROM job j
     WHERE j.job_id IN (SELECT m.job_id FROM unnest(moves) m)
-    ORDER BY j.job_id FOR UPDATE;
+    ORDER BY j.job_id FOR NO KEY UPDATE;
 
     -- Rule 7: the row decides, not what was read before the provider was asked.
     SELECT array_agg(m) INTO going FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
-    WHERE judge_move(j, m, now_) = 'go';
-    RETURN QUERY SELECT m.job_id, judge_move(j, m, now_), NULL::text, NULL::bigint, NULL::text
+    WHERE judge_move(j, m) = 'go';
+    RETURN QUERY SELECT m.job_id, judge_move(j, m), NULL::text, NULL::bigint, NULL::text
         FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
-        WHERE judge_move(j, m, now_) <> 'go';
+        WHERE judge_move(j, m) <> 'go';
 
     -- Evidence is kept whatever becomes of the move.
     INSERT INTO observation (job_id, task_id, run_id, observed_at, source, http_status, state,

@@ -11,7 +11,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 DECLARE
     j job;
 BEGIN
-    SELECT * INTO j FROM job WHERE job_id = wanted FOR UPDATE;
+    SELECT * INTO j FROM job WHERE job_id = wanted FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no job %', coalesce(quote_literal(wanted), 'NULL')
             USING ERRCODE = 'HF005';
@@ -93,7 +93,7 @@ BEGIN
 
     INSERT INTO account (account_id) SELECT open_job.account WHERE open_job.credits = 0
     ON CONFLICT DO NOTHING;
-    SELECT available INTO purse FROM account a WHERE a.account_id = open_job.account FOR UPDATE;
+    SELECT available INTO purse FROM account a WHERE a.account_id = open_job.account FOR NO KEY UPDATE;
 
     -- The account's row is locked, so of two calls with one id the second sees the first's job.
     SELECT * INTO earlier FROM job j WHERE j.job_id = open_job.job_id;

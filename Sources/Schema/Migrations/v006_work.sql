@@ -31,7 +31,7 @@ BEGIN
         SELECT f.slot FROM run_slot f
         WHERE f.command = begin_run.command AND f.slot <= places
             AND (f.expires_at IS NULL OR f.expires_at <= now_ OR f.expires_at > now_ + lease)
-        ORDER BY f.slot LIMIT 1 FOR UPDATE SKIP LOCKED);
+        ORDER BY f.slot LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED);
     started := FOUND;
     IF NOT started THEN
         RETURN;
@@ -135,7 +135,7 @@ DECLARE
     filled double precision;
     given integer;
 BEGIN
-    SELECT * INTO p FROM provider WHERE provider.provider = for_provider FOR UPDATE SKIP LOCKED;
+    SELECT * INTO p FROM provider WHERE provider.provider = for_provider FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN -2;
     END IF;
@@ -200,7 +200,7 @@ BEGIN
         UPDATE job j SET blocked = 'crashed', lease_owner = NULL, lease_until = NULL,
             blocked_reason = format('%s claims in a row ended without a result', j.claims)
         FROM (SELECT c.job_id FROM job c WHERE c.job_id = ANY (due) AND c.claims >= cap
-            ORDER BY c.job_id FOR UPDATE SKIP LOCKED) c
+            ORDER BY c.job_id FOR NO KEY UPDATE SKIP LOCKED) c
         WHERE j.job_id = c.job_id AND j.claims >= cap;
         IF FOUND THEN
             RETURN QUERY SELECT NULL::work_item, j.job_id, NULL::boolean FROM job j
@@ -231,7 +231,7 @@ BEGIN
                 SELECT job_id FROM %I
                 WHERE job_id = ANY ($1) AND (next_poll_at <= $2 OR cardinality($5) > 0)
                     AND (lease_until IS NULL OR lease_until <= $2 OR lease_until > $2 + $3)
-                ORDER BY job_id LIMIT %s FOR UPDATE SKIP LOCKED
+                ORDER BY job_id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
             ), taken AS (
                 UPDATE job j SET lease_owner = $4, lease_token = j.lease_token + 1,
                     lease_until = $2 + $3, leased_at = $2, claims = j.claims + 1
@@ -283,7 +283,7 @@ BEGIN
     UPDATE job j SET lease_until = until
     FROM (SELECT l.job_id, h.token FROM job l JOIN unnest(jobs, tokens) h (job_id, token)
             ON h.job_id = l.job_id AND l.lease_token = h.token AND l.lease_owner = run
-        ORDER BY l.job_id FOR UPDATE OF l SKIP LOCKED) h
+        ORDER BY l.job_id FOR NO KEY UPDATE OF l SKIP LOCKED) h
     WHERE j.job_id = h.job_id;
     GET DIAGNOSTICS kept = ROW_COUNT;
     RETURN kept;
@@ -299,7 +299,7 @@ BEGIN
     UPDATE job j SET lease_owner = NULL, lease_until = NULL, claims = greatest(j.claims - 1, 0)
     FROM (SELECT l.job_id FROM job l JOIN unnest(jobs, tokens) h (job_id, token)
             ON h.job_id = l.job_id AND l.lease_token = h.token AND l.lease_owner = run
-        ORDER BY l.job_id FOR UPDATE OF l) h
+        ORDER BY l.job_id FOR NO KEY UPDATE OF l) h
     WHERE j.job_id = h.job_id;
 END $$;
 
@@ -345,7 +345,7 @@ BEGIN
     FROM (SELECT j.pending_move FROM job j
         WHERE j.pending_move IS NOT NULL AND j.blocked IS NULL
             AND (j.lease_until IS NULL OR j.lease_until <= clock())
-        ORDER BY j.job_id LIMIT most FOR UPDATE SKIP LOCKED) p;
+        ORDER BY j.job_id LIMIT most FOR NO KEY UPDATE SKIP LOCKED) p;
     RETURN QUERY SELECT a.*, m.new_state FROM apply_moves(moves, true) a
         JOIN unnest(moves) m ON m.job_id = a.job_id;
     -- A move that lost to something else meanwhile is over.
@@ -370,7 +370,7 @@ DECLARE
 BEGIN
     PERFORM act_as('run', run, clock_offset);
     now_ := clock();
-    SELECT * INTO p FROM provider WHERE provider.provider = for_provider FOR UPDATE;
+    SELECT * INTO p FROM provider WHERE provider.provider = for_provider FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;

@@ -9,7 +9,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     SELECT c.callback_id, c.provider, c.headers::text, c.query,
         substring(c.body FROM 1 FOR body_limit), c.secret_digest
     FROM callback c WHERE c.drained_at IS NULL
-    ORDER BY c.callback_id LIMIT most FOR UPDATE SKIP LOCKED
+    ORDER BY c.callback_id LIMIT most FOR NO KEY UPDATE SKIP LOCKED
 $$;
 
 -- Marks callbacks as read and wakes the jobs that they are about. `job_id` comes from a tag that
@@ -27,6 +27,7 @@ DECLARE
     seen boolean;
     told text;
     all_told text[] := '{}';
+    awake jsonb[] := '{}';
 BEGIN
     PERFORM act_as('stuck-sweeper', run, clock_offset);
     now_ := clock();
@@ -60,11 +61,15 @@ BEGIN
         WHERE c.callback_id = one.callback_id;
         all_told := all_told || told;
         IF told = 'matched' THEN
-            PERFORM wake_job(found_job,
+            awake := awake || jsonb_build_object('job_id', found_job, 'task_id',
                 CASE WHEN one.job_id = found_job AND cardinality(one.candidates) = 1
                     THEN one.candidates[1] END);
         END IF;
     END LOOP;
+    -- In the order of their ids, as everybody locks jobs.
+    PERFORM wake_job(w.job_id, w.task_id) FROM (
+        SELECT a ->> 'job_id' AS job_id, max(a ->> 'task_id') AS task_id
+        FROM unnest(awake) a GROUP BY 1 ORDER BY 1) w;
     RETURN QUERY SELECT t, count(*) FROM unnest(all_told) t GROUP BY t;
 END $$;
 
@@ -75,7 +80,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 DECLARE
     j job;
 BEGIN
-    SELECT * INTO j FROM job WHERE job_id = wanted FOR UPDATE;
+    SELECT * INTO j FROM job WHERE job_id = wanted FOR NO KEY UPDATE;
     IF told_task IS NOT NULL THEN
         INSERT INTO task (provider, task_id, job_id, endpoint, created_at)
         VALUES (j.provider, told_task, j.job_id, j.endpoint, clock()) ON CONFLICT DO NOTHING;
@@ -159,7 +164,7 @@ BEGIN
                     AND a.claims < $6
                     AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = ''succeeded''
                 ORDER BY a.source_expires_at, a.job_id, a.ordinal
-                LIMIT %s FOR UPDATE OF a SKIP LOCKED) a
+                LIMIT %s FOR NO KEY UPDATE OF a SKIP LOCKED) a
         ), taken AS (
             UPDATE asset a SET lease_owner = $5, lease_token = a.lease_token + 1,
                 lease_until = $1 + $4, claims = a.claims + 1
@@ -245,7 +250,7 @@ BEGIN
     -- Jobs first, in order, as everywhere: the moves below need them.
     PERFORM 1 FROM job j WHERE j.job_id IN (
         SELECT s.job_id FROM unnest(given) s WHERE s.step IN ('stored', 'lost'))
-    ORDER BY j.job_id FOR UPDATE;
+    ORDER BY j.job_id FOR NO KEY UPDATE;
     RETURN QUERY
     WITH written AS (
         UPDATE asset a SET

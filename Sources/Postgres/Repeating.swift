@@ -1,0 +1,28 @@
+import Glibc
+
+extension Connection {
+    /// Runs a transaction that is safe to repeat, again when the database chose it as the victim of
+    /// a deadlock or a lost race.
+    ///
+    /// Our own transactions lock in one order; an application that locks in another, inside its own
+    /// transaction, must cost a repetition and not the run.
+    /// - Parameters:
+    ///   - attempts: How often at most; the last failure is thrown.
+    ///   - body: Everything it does is undone before it runs again.
+    package borrowing func repeatable<R>(
+        attempts: Int = 5, _ body: () throws -> R
+    ) throws -> R {
+        var attempt = 1
+        while true {
+            do {
+                return try transaction(.readWrite, body)
+            } catch let error as PostgresError
+                where ["40P01", "40001", "55P03"].contains(error.sqlState) && attempt < attempts
+            {
+                // A random pause, so that two victims do not meet again.
+                _ = poll(nil, 0, Int32.random(in: 5...(40 * Int32(attempt))))
+                attempt += 1
+            }
+        }
+    }
+}
