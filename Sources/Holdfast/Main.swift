@@ -11,7 +11,10 @@ struct Holdfast: ParsableCommand {
             database up, says how things are, and frees what was set aside.
             """,
         version: Version.current,
-        subcommands: [Setup.self, Migrate.self])
+        subcommands: [
+            Setup.self, Migrate.self, Doctor.self, Status.self, JobCommands.self,
+            AccountCommands.self, PolicyCommands.self, Classify.self,
+        ])
 
     static func main() { Entry.main(Self.self) }
 }

@@ -5,10 +5,9 @@ import Runner
 enum Say {
     typealias Members = [(key: String, value: JSONValue)]
 
-    /// Writes the answer in the form that was asked for; text is left out with `--quiet` where it
-    /// only confirms.
+    /// Writes the answer in the form that was asked for.
     static func answer(
-        _ context: RunContext, _ reporting: ReportingOptions, isDryRun: Bool? = nil,
+        _ context: RunContext, _ reporting: ReportingOptions, isDryRun: Bool = false,
         _ members: Members, errors: [Failure] = [], status: ExitStatus = .done,
         text: @autoclosure () -> String
     ) {
@@ -20,17 +19,17 @@ enum Say {
 
     /// The frame that every command's object has; it is the one that a failure writes too.
     private static func json(
-        _ context: RunContext, _ isDryRun: Bool?, _ members: Members, _ errors: [Failure],
+        _ context: RunContext, _ isDryRun: Bool, _ members: Members, _ errors: [Failure],
         _ status: ExitStatus
     ) -> String {
         var object = JSONObject([
             .init(key: "command", value: .string(context.command)),
             .init(key: "version", value: .string(Version.current)),
             .init(key: "run_id", value: .string(context.runID)),
+            .init(key: "dry_run", value: .bool(isDryRun)),
+            .init(key: "started_at", value: .string(context.startedAt.description)),
+            .init(key: "finished_at", value: .string(MachineClock.now().description)),
         ])
-        if let isDryRun { object["dry_run"] = .bool(isDryRun) }
-        object["started_at"] = .string(context.startedAt.description)
-        object["finished_at"] = .string(MachineClock.now().description)
         for (key, value) in members { object[key] = value }
         object["errors"] = .array(
             errors.map {

@@ -6,7 +6,7 @@ package struct Claim: Sendable {
     package var items: [WorkItem] = []
     /// Jobs that three claims in a row did not survive: they wait for a person now.
     package var setAside: [String] = []
-    /// More is due than the provider's rate lets through just now.
+    /// More is due than could be claimed: a provider's rate or its room was used up.
     package var isThrottled = false
 
     package init() {}
@@ -31,16 +31,19 @@ package struct Claims: Sendable {
     /// Claims due jobs within the providers' rates.
     /// - Parameters:
     ///   - connection: The run's connection, outside a transaction.
-    ///   - providers: The providers that this host can ask.
-    ///   - most: How many at most; the database stops at 500.
+    ///   - rooms: The providers that this host can ask, with how many jobs of each at most; the
+    ///     database stops at 500 of one provider.
+    ///   - most: How many at most in all.
     ///   - jobIDs: Named jobs, whose thresholds do not matter; empty for whatever is due.
     package func claim(
-        _ connection: borrowing Connection, providers: [String], most: Int, jobIDs: [String]
+        _ connection: borrowing Connection, rooms: [(provider: String, room: Int)], most: Int,
+        jobIDs: [String]
     ) throws -> Claim {
         let rows = try connection.query(
             """
             SELECT (c.item).*, c.set_aside, c.busy
-            FROM holdfast.claim_jobs(\(run.runID)::uuid, \(pass.rawValue), \(providers)::text[],
+            FROM holdfast.claim_jobs(\(run.runID)::uuid, \(pass.rawValue),
+                \(rooms.map(\.provider))::text[], \(rooms.map(\.room))::integer[],
                 \(most)::integer, \(jobIDs)::text[], \(run.clockOffset)::interval) c
             """)
         var claim = Claim()

@@ -1,8 +1,9 @@
 import Core
 package import Postgres
 
-/// What a person does to jobs by hand. Each deed is one transaction: it holds for all the jobs
-/// named or changes nothing.
+/// What a person does to jobs by hand.
+///
+/// Each deed is one transaction: it holds for all the jobs named or changes nothing.
 package struct Deeds: Sendable {
     /// Who does it, as the audit trail shows it: `person:anna@host1`.
     private let actor: String
@@ -20,12 +21,13 @@ package struct Deeds: Sendable {
     package func requeue(_ connection: borrowing Connection, _ jobIDs: [String]) throws {
         // In the order of their ids, as everywhere.
         let ordered = Set(jobIDs).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        try connection.transaction {
+        try connection.repeatable {
             for jobID in ordered {
                 let job = try lock(connection, jobID)
                 guard Self.open.contains(job.state) || job.isWatched || job.blocked != nil else {
                     throw refused(
-                        jobID, job, "nothing is left to be done about it, so there is nothing to requeue")
+                        jobID, job,
+                        "nothing is left to be done about it, so there is nothing to requeue")
                 }
                 try connection.execute("SELECT holdfast.requeue_job(\(jobID), \(actor))")
             }
@@ -39,7 +41,7 @@ package struct Deeds: Sendable {
     package func dismiss(
         _ connection: borrowing Connection, _ jobID: String, reason: String
     ) throws -> Bool {
-        try connection.transaction {
+        try connection.repeatable {
             let job = try lock(connection, jobID)
             if job.state == .dismissed { return false }
             guard Self.open.contains(job.state) else {
@@ -58,7 +60,7 @@ package struct Deeds: Sendable {
     package func abandon(
         _ connection: borrowing Connection, _ jobID: String, reason: String
     ) throws -> Bool {
-        try connection.transaction {
+        try connection.repeatable {
             let job = try lock(connection, jobID)
             if job.state == .abandoned { return false }
             guard Self.open.contains(job.state), job.state != .succeeded else {

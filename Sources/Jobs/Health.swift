@@ -86,8 +86,10 @@ package struct Health: Sendable {
             deadRuns: try row.int("dead"),
             blocked: try counts(
                 connection,
-                "SELECT blocked AS name, count(*) AS jobs FROM holdfast.job WHERE blocked IS NOT NULL GROUP BY 1"
-            ),
+                """
+                SELECT blocked AS name, count(*) AS jobs FROM holdfast.job
+                WHERE blocked IS NOT NULL GROUP BY 1
+                """),
             waiting: try counts(
                 connection,
                 """

@@ -18,11 +18,22 @@ package struct JobFilter: Equatable, Sendable {
     package var limit = 50
 
     package init() {}
+
+    private static let open: Set<JobState> = [
+        .created, .submitted, .running, .succeeded, .timedOut,
+    ]
+
+    fileprivate var wantsOpen: Bool { states.isEmpty || states.contains(where: Self.open.contains) }
+    fileprivate var wantsEnded: Bool {
+        states.isEmpty || states.contains { !Self.open.contains($0) }
+    }
+    fileprivate var wantsDelivered: Bool { states.isEmpty || states.contains(.delivered) }
 }
 
 /// What people ask about jobs; reads only.
 package struct JobQueries: Sendable {
-    let clockOffset: Duration
+    /// Added to the clock of the database.
+    package let clockOffset: Duration
 
     package init(clockOffset: Duration = .zero) { self.clockOffset = clockOffset }
 
@@ -120,8 +131,17 @@ package struct JobQueries: Sendable {
         }
         let open = branch(
             "j.state IN ('created', 'submitted', 'running', 'succeeded', 'timed_out')",
-            "j.created_at DESC")
-        let ended = branch("j.finished_at IS NOT NULL", "j.finished_at DESC")
-        return "\(sql: open) UNION \(sql: ended)"
+            "j.created_at DESC, j.job_id")
+        let ended = branch(
+            filter.wantsDelivered
+                ? "j.finished_at IS NOT NULL"
+                // As an index that leaves the many delivered jobs out would have it.
+                : "j.finished_at IS NOT NULL AND j.state IN ('failed', 'abandoned', 'dismissed')",
+            "j.finished_at DESC, j.job_id")
+        switch (filter.wantsOpen, filter.wantsEnded) {
+        case (true, false): return open
+        case (false, true): return ended
+        default: return "\(sql: open) UNION \(sql: ended)"
+        }
     }
 }

@@ -13,7 +13,7 @@ package struct JobStatus: Sendable {
     package var state: JobState
     package var blocked: String?
     package var blockedReason: String?
-    /// A settlement that a brake stopped, or that waits for the next run since a person released it.
+    /// A settlement that a brake stopped, or that a person released and the next run makes.
     package var hasPendingMove: Bool
     package var creditState: String
     /// What the job costs.

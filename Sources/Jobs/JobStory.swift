@@ -138,7 +138,8 @@ extension JobQueries {
                 (SELECT c.received_at, 'callback', 1, c.callback_id,
                     jsonb_build_object('callback_id', c.callback_id, 'result', c.result,
                         'secret_check', c.secret_check, 'task_ids', c.candidates,
-                        'body_bytes', length(c.body), 'drained_at', \(raw: JobStatus.text("c.drained_at")), 'note', c.note)
+                        'body_bytes', length(c.body), 'note', c.note,
+                        'drained_at', \(raw: JobStatus.text("c.drained_at")))
                 FROM holdfast.callback c WHERE c.job_id = \(jobID)
                 ORDER BY c.callback_id DESC \(sql: limit))
                 UNION ALL
@@ -182,8 +183,8 @@ extension JobQueries {
         FROM holdfast.asset a JOIN holdfast.job j USING (job_id) CROSS JOIN LATERAL (VALUES
             (a.created_at, 'named', 5), (a.refreshed_at, 'refreshed', 5),
             (a.stored_at, 'stored', 6),
-            (CASE a.state WHEN 'lost' THEN coalesce(j.finished_at, a.refreshed_at, a.created_at) END,
-                'lost', 6)) AS m (at, step, rank)
+            (CASE a.state WHEN 'lost'
+                THEN coalesce(j.finished_at, a.refreshed_at, a.created_at) END, 'lost', 6)) AS m (at, step, rank)
         WHERE a.job_id = \(jobID) ORDER BY a.ordinal LIMIT \(JobStory.eventLimit)::integer)
         """
     }
@@ -205,7 +206,8 @@ extension JobQueries {
         """
         (SELECT r.started_at, 'run', 0, 0,
             jsonb_build_object('run_id', r.run_id, 'command', r.command, 'host', r.host,
-                'version', r.version, 'finished_at', \(raw: JobStatus.text("r.finished_at")), 'exit_status', r.exit_status)
+                'version', r.version, 'exit_status', r.exit_status,
+                'finished_at', \(raw: JobStatus.text("r.finished_at")))
         FROM holdfast.run r WHERE r.run_id IN (
             SELECT v.run_id FROM holdfast.job_event v WHERE v.job_id = \(jobID)
             UNION SELECT o.run_id FROM holdfast.observation o WHERE o.job_id = \(jobID)

@@ -152,14 +152,14 @@ package struct Moves: Sendable {
         ).map { try MoveResult($0) }
     }
 
-    /// Applies moves that a brake had stopped and a person released.
+    /// Applies moves that a brake had stopped and a person released, of the named jobs or of all.
     package func applyReleased(
-        _ connection: borrowing Connection, most: Int
+        _ connection: borrowing Connection, most: Int, jobIDs: [String]
     ) throws -> [MoveResult] {
         try connection.query(
             """
             SELECT r.* FROM holdfast.apply_released(\(run.runID)::uuid, \(run.command),
-                \(run.clockOffset)::interval, \(most)::integer) r
+                \(run.clockOffset)::interval, \(most)::integer, \(jobIDs)::text[]) r
             """
         ).map { try MoveResult($0, newState: try $0.optionalText("new_state")) }
     }

@@ -62,7 +62,7 @@ extension JobQueries {
         "stuck-sweeper", "orphan-recoverer", "storage-mirrorer", "ledger-reconciler",
     ]
     /// Up to this size the table of files is added up exactly.
-    private static let exactTableBytes: Int64 = 128 << 20
+    private static let exactTableBytes: Int64 = 32 << 20
 
     /// All numbers as of one instant.
     package func overview(
@@ -102,7 +102,9 @@ extension JobQueries {
             """)
         {
             let state = try row.text("state")
-            if state == JobState.failed.rawValue { overview.failedLastHour = try row.int("last_hour") }
+            if state == JobState.failed.rawValue {
+                overview.failedLastHour = try row.int("last_hour")
+            }
             let jobs = try row.int("jobs")
             if jobs > 0 { overview.ended[state] = jobs }
             if state == JobState.delivered.rawValue {

@@ -117,8 +117,8 @@ package enum Policies {
     /// Sets a policy for a scope.
     ///
     /// - Returns: what held for exactly this scope before, whether it was set there or not.
-    /// - Throws: `policy_value` or `policy_scope` (64); `policy_conflict` (1) for a lease that is not
-    ///   longer than `request_timeout`.
+    /// - Throws: `policy_value` or `policy_scope` (64); `policy_conflict` (1) for a lease that is
+    ///   not longer than `request_timeout`.
     package static func set(
         _ connection: borrowing Connection, _ key: PolicyKey, _ value: String, _ scope: PolicyScope,
         by person: String

@@ -25,7 +25,8 @@ package struct PolicyKey: Equatable, Sendable {
     package var meaning: String
 
     package static let all: [PolicyKey] = [
-        .init("stuck_after", .duration(mayBeZero: false), .anything, "silence before a job is stuck"),
+        .init(
+            "stuck_after", .duration(mayBeZero: false), .anything, "silence before a job is stuck"),
         .init("deadline", .duration(mayBeZero: false), .anything, "then a job is timed_out"),
         .init(
             "watch_window", .duration(mayBeZero: true), .anything,

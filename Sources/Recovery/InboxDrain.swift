@@ -40,7 +40,7 @@ enum InboxDrain {
         if let secret {
             check = "missing"
             if let digest = callback.secretDigest {
-                check = SecretDigest.matches(digest, secret) ? "right" : "wrong"
+                check = SecretDigest.matches(digest, SecretDigest.sha256Hex(secret)) ? "right" : "wrong"
             }
             if check != "wrong", let tag = candidates.jobTag {
                 let isRight = CallbackTag.matches(jobID: tag.jobID, tag: tag.tag, secret: secret)

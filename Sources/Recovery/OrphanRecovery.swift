@@ -15,7 +15,8 @@ package enum OrphanRecovery {
         let moves = Moves(run: wiring.run)
         while !wiring.shouldStop() {
             let results = try connection.repeatable {
-                try moves.applyReleased(connection, most: releasedPage)
+                try moves.applyReleased(
+                    connection, most: releasedPage, jobIDs: selection.jobIDs)
             }
             released.examined += Set(results.map(\.jobID)).count
             released.take(results, [:], .recover)

@@ -36,6 +36,10 @@ struct Polling: ~Copyable {
     var refusedKeys: [String: Int] = [:]
     var healthy: Set<String> = []
     var lastRenewal = ContinuousClock.now
+    /// After a bucket or a share was found empty, it is left alone until then.
+    var nextClaim = ContinuousClock.now
+    /// Named jobs that were claimed already.
+    var asked: Set<String> = []
     var report = RunReport()
 
     init(_ wiring: Wiring, pass: Pass, selection: Selection) {
@@ -60,7 +64,7 @@ struct Polling: ~Copyable {
                 let claim = try claimMore(connection)
                 isThrottled = claim.isThrottled
                 // Nothing due, or nothing more wanted: what is in flight is finished.
-                mayClaim = (claim.wasFull || isThrottled) && isWithinBudget && wantsMore
+                mayClaim = claim.hasMore && isWithinBudget && wantsMore
             }
             if asking.isEmpty, waiting.isEmpty, decided.isEmpty {
                 guard mayClaim else { break }
@@ -86,16 +90,24 @@ struct Polling: ~Copyable {
 
     private mutating func claimMore(
         _ connection: borrowing Connection
-    ) throws -> (wasFull: Bool, isThrottled: Bool) {
-        let underWay = asking.count + waiting.count
-        var room = selection.concurrency - underWay
-        if let limit = selection.limit { room = min(room, limit - report.examined) }
+    ) throws -> (hasMore: Bool, isThrottled: Bool) {
+        let underWay = Dictionary(
+            grouping: asking.values.map(\.item) + waiting.map(\.item), by: \.provider
+        ).mapValues(\.count)
+        guard ContinuousClock.now >= nextClaim else { return (true, true) }
+        // An equal share for each provider: one that hangs fills its own share and no other.
+        let share = max(selection.concurrency / askable.count, 1)
         // Small claims while much is in flight would only cost round trips.
-        guard room > 0, underWay == 0 || room >= max(selection.concurrency / 4, 1) else {
-            return (true, false)
-        }
-        let claim = try claims.claim(
-            connection, providers: askable, most: room, jobIDs: selection.jobIDs)
+        let rooms = askable.shuffled().map { ($0, share - underWay[$0, default: 0]) }
+            .filter { $0.1 >= max(share / 4, 1) }
+        var most = rooms.reduce(0) { $0 + $1.1 }
+        if let limit = selection.limit { most = min(most, limit - report.examined) }
+        guard most > 0 else { return (true, false) }
+        // Named jobs are due whatever their thresholds say, but once in a run.
+        let named = selection.jobIDs.filter { !asked.contains($0) }
+        guard selection.jobIDs.isEmpty || !named.isEmpty else { return (false, false) }
+        let claim = try claims.claim(connection, rooms: rooms, most: most, jobIDs: named)
+        if !named.isEmpty { asked.formUnion(claim.items.map(\.jobID)) }
         for jobID in claim.setAside {
             report.count("set_aside")
             report.add(
@@ -107,7 +119,8 @@ struct Polling: ~Copyable {
         }
         report.examined += claim.items.count
         for item in claim.items { try begin(item, connection) }
-        return (claim.items.count >= room, claim.isThrottled)
+        if claim.isThrottled { nextClaim = .now + Self.bucketPause }
+        return (claim.isThrottled || rooms.count < askable.count, claim.isThrottled)
     }
 
     /// Chooses what to ask about a job and asks it, or decides at once.

@@ -35,6 +35,8 @@ package struct StorageMirror: ~Copyable {
     /// Files whose source is asked for a fresh address.
     var rescues: [Int: Rescue] = [:]
     var nextTag = 0
+    /// Named jobs all of whose files were claimed already.
+    var taken: Set<String> = []
     var lastRenewal = ContinuousClock.now
     var report = RunReport()
 
@@ -82,8 +84,12 @@ package struct StorageMirror: ~Copyable {
         if let limit = selection.limit { room = min(room, limit - report.examined) }
         guard room > 0 else { return selection.limit.map { report.examined < $0 } ?? true }
         guard underWay == 0 || room >= max(selection.concurrency / 4, 1) else { return true }
+        // Files of named jobs are due whatever their backoff says, but once in a run.
+        let named = selection.jobIDs.filter { !taken.contains($0) }
+        guard selection.jobIDs.isEmpty || !named.isEmpty else { return false }
         let claim = try files.claim(
-            connection, most: room, jobIDs: selection.jobIDs, providers: selection.providers)
+            connection, most: room, jobIDs: named, providers: selection.providers)
+        if claim.items.count < room { taken.formUnion(named) }
         for jobID in claim.setAside {
             report.count("set_aside")
             report.add(

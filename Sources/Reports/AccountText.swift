@@ -13,7 +13,8 @@ package enum AccountText {
         ]
         lines.append(section("open holds", holds.count, limit))
         if !holds.isEmpty {
-            var table = TextTable(["job", "credits", "state", "blocked", "since"], numbers: [1], indent: 2)
+            var table = TextTable(
+                ["job", "credits", "state", "blocked", "since"], numbers: [1], indent: 2)
             for hold in holds {
                 table.add(
                     hold.jobID, "\(hold.credits)", hold.state, hold.blocked ?? "-", hold.createdAt)
@@ -115,7 +116,7 @@ package enum BrakeText {
     package static func text(_ jobs: [BrakedJob], isDryRun: Bool) -> String {
         guard !jobs.isEmpty else { return "no job is stopped by a brake there" }
         var table = TextTable(
-            ["job", "account", "provider", "becomes", "credits"], numbers: [])
+            ["job", "account", "provider", "becomes", "credits"])
         for job in jobs.prefix(rowLimit) {
             table.add(
                 job.jobID, job.accountID, job.provider, job.newState,

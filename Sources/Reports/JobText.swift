@@ -6,8 +6,10 @@ package enum JobText {
     package static func table(_ jobs: [JobStatus]) -> String {
         guard !jobs.isEmpty else { return "no job is like that" }
         var table = TextTable(
-            ["job", "state", "blocked", "credits", "provider", "account", "created", "next look", ""],
-            numbers: [])
+            [
+                "job", "state", "blocked", "credits", "provider", "account", "created", "next look",
+                "",
+            ])
         for job in jobs {
             table.add(
                 job.jobID, job.state.rawValue, job.blocked ?? "-",
@@ -21,16 +23,21 @@ package enum JobText {
     /// Whether and when the job is looked at again without anybody's help.
     static func nextLook(_ job: JobStatus) -> String {
         if let lease = job.lease { return "leased to " + (lease.holder ?? "a run") }
-        guard job.blocked == nil else { return "-" }
-        let isPolled =
-            [JobState.created, .submitted, .running].contains(job.state) || job.watchUntil != nil
-        guard isPolled, let next = job.nextPollAt else {
-            return job.state == .succeeded ? "storing" : "-"
+        guard isPolled(job), let next = job.nextPollAt else {
+            return job.state == .succeeded && job.blocked == nil ? "storing" : "-"
         }
         return next <= job.now ? "due" : Plain.distance(next, from: job.now)
     }
 
-    static func error(_ job: JobStatus) -> String? {
+    /// The provider is asked about it from time to time.
+    static func isPolled(_ job: JobStatus) -> Bool {
+        guard job.blocked == nil, !job.hasPendingMove else { return false }
+        return [JobState.created, .submitted, .running].contains(job.state)
+            || job.watchUntil != nil
+    }
+
+    /// `provider_failed: content refused`; nil when there is neither.
+    package static func error(_ job: JobStatus) -> String? {
         let parts = [job.errorCode, job.errorMessage].compactMap { $0 }
         return parts.isEmpty ? nil : parts.joined(separator: ": ")
     }

@@ -17,7 +17,9 @@ package enum OverviewText {
         numbers.add(
             "mean time to completion", overview.meanTimeToCompletion.map(Plain.span) ?? "-")
         numbers.add(
-            "stuck now", "\(overview.stuckNow)" + (overview.stuckNow > 0 ? "  see holdfast job list --stuck" : ""))
+            "stuck now",
+            "\(overview.stuckNow)"
+                + (overview.stuckNow > 0 ? "  see holdfast job list --stuck" : ""))
         numbers.add("failed in the last hour", "\(overview.failedLastHour)")
         numbers.add("jobs", jobs(overview.open, none: "none open"))
         numbers.add(
@@ -37,7 +39,9 @@ package enum OverviewText {
         numbers.add(
             "callbacks undrained",
             "\(overview.callbacksUndrained)"
-                + (overview.oldestCallback.map { ", oldest \(Plain.distance($0, from: now))" } ?? ""))
+                + (overview.oldestCallback.map {
+                    ", oldest \(Plain.distance($0, from: now))"
+                } ?? ""))
         return [
             "holdfast at \(place), \(now)", numbers.text, "providers",
             providers(overview, missing), "last runs", runs(overview),
@@ -49,7 +53,8 @@ package enum OverviewText {
     ) -> [(key: String, value: JSONValue)] {
         let delivered = overview.success?.delivered ?? 0
         return [
-            ("now", .instant(overview.now)), ("window", .string(DurationText.describe(overview.window))),
+            ("now", .instant(overview.now)),
+            ("window", .string(DurationText.describe(overview.window))),
             ("window_seconds", .integer(overview.window.milliseconds / 1000)),
             ("success_rate", Plain.ratio(delivered, of: overview.success?.of ?? 0)),
             ("mean_time_to_completion_seconds", .seconds(overview.meanTimeToCompletion)),
@@ -113,7 +118,8 @@ package enum OverviewText {
         var table = TextTable(indent: 2)
         for provider in overview.providers {
             let absent = missing[provider.name]
-            var words = provider.failures > 0 ? "\(provider.failures) failures in a row" : "no trouble"
+            var words =
+                provider.failures > 0 ? "\(provider.failures) failures in a row" : "no trouble"
             if let until = provider.pausedUntil {
                 words =
                     "left alone until \(until) (\(Plain.distance(until, from: overview.now))): "

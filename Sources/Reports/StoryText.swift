@@ -5,7 +5,9 @@ package import Jobs
 package enum StoryText {
     package static func text(_ story: JobStory) -> String {
         var lines = head(story.job)
-        lines += story.files.map { "  file \($0.ordinal)   \(Plain.line(words($0, story.job.now)))" }
+        lines += story.files.map { file in
+            "  file \(file.ordinal)   " + Plain.line(words(file, story.job.now))
+        }
         if story.isCut {
             lines.append("  the oldest of more than \(JobStory.eventLimit) events are left out")
         }
@@ -80,8 +82,8 @@ package enum StoryText {
         if let lease = job.lease {
             rows.append(
                 ("leased", "to \(lease.holder ?? "run " + lease.runID) until \(lease.until)"))
-        } else if JobText.nextLook(job) != "-", let next = job.nextPollAt {
-            rows.append(("next", "\(next) (\(JobText.nextLook(job)))"))
+        } else if JobText.isPolled(job), let next = job.nextPollAt {
+            rows.append(("next", "look at \(next) (\(JobText.nextLook(job)))"))
         }
         if let watch = job.watchUntil { rows.append(("watched", "until \(watch)")) }
         let width = 8
@@ -102,7 +104,8 @@ package enum StoryText {
         default:
             "pending after \(file.attempts) tries"
                 + (file.errorMessage.map { " (\($0))" } ?? "") + ", next "
-                + (file.nextAttemptAt <= now ? "now" : Plain.distance(file.nextAttemptAt, from: now))
+                + (file.nextAttemptAt <= now
+                    ? "now" : Plain.distance(file.nextAttemptAt, from: now))
                 + (file.sourceExpiresAt.map { ", expires " + Plain.distance($0, from: now) } ?? "")
         }
     }

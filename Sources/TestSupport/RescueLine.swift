@@ -16,13 +16,18 @@ package final class RescueLine: Sendable {
         name: "holdfast", digest: digest
     ) { connection in
         _ = try Installer().setUp(connection)
+        if let sabotage { try connection.script(sabotage) }
     }
+
+    /// SQL that takes a guard out of the schema, for `scripts/check-guards`, which proves that a test
+    /// fails without it.
+    private static let sabotage = ProcessInfo.processInfo.environment["HOLDFAST_TEST_SABOTAGE"]
 
     /// FNV-1a over all migrations, so that an edited one makes another template.
     private static let digest: String = {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for migration in Migration.all {
-            for byte in migration.sql.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        for text in Migration.all.map(\.sql) + [sabotage ?? ""] {
+            for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
         }
         return String(hash, radix: 16)
     }()

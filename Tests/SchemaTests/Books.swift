@@ -90,7 +90,8 @@ struct Books {
         for row in try self.run(
             """
             SELECT (c.item).job_id, (c.item).token FROM holdfast.claim_jobs(\(run)::uuid, \(pass),
-                ARRAY['kie', 'kling'], \(most)::integer, '{}', \(offset)::interval) c
+                ARRAY['kie', 'kling'], ARRAY[\(most)::integer, \(most)::integer],
+                \(most)::integer, '{}', \(offset)::interval) c
             WHERE (c.item).job_id IS NOT NULL
             """, role: nil)
         {

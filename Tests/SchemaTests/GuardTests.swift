@@ -244,7 +244,7 @@ import Testing
             try books.text("SELECT holdfast.release_brakes(NULL, NULL, NULL, 'person:test')::text")
                 == "2")
         try books.run(
-            "SELECT * FROM holdfast.apply_released(\(RunIDs.first)::uuid, 'orphan-recoverer', '10 minutes', 100)",
+            "SELECT * FROM holdfast.apply_released(\(RunIDs.first)::uuid, 'orphan-recoverer', '10 minutes', 100, '{}')",
             role: nil)
         #expect(try books.balance("a") == "100/0/0")
         #expect(try books.outcome("j6") == "failed/voided")

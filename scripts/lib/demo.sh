@@ -1,5 +1,8 @@
 # Sourced by scripts/demo: starts and stops what it needs, lets minutes pass as cron would, and
 # speaks to the database and to the simulator. Uses $root, $folder, $bin and $keep.
+#
+# The files of the demo share their variables.
+# shellcheck shell=bash disable=SC2034,SC2154
 
 env_file=$folder/holdfast.env
 run_log=$folder/runs.log
@@ -7,7 +10,8 @@ assets=$folder/assets
 callback_secret=demo-callback-secret
 # Statuses that the current incident may end a run with; any other fails the demo.
 expected_statuses='0 1'
-surprises=()
+# Tells what a run said: its words and its status.
+teller=tell_run
 
 usage() {
     sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$root/scripts/demo" >&"$((1 + ($1 > 0)))"
@@ -190,7 +194,8 @@ submit() {
 # at_provider NAME [JSON]: the provider has a task for each job of NAME; JSON says what becomes of it.
 at_provider() {
     local more=${2:-} orders
-    orders=$(sql --set name="$1" --set more="${more:-{\}}" <<'SQL'
+    [ -n "$more" ] || more='{}'
+    orders=$(sql --set name="$1" --set more="$more" <<'SQL'
 SELECT jsonb_agg(jsonb_build_object('provider', provider, 'endpoint', endpoint,
     'task_id', 'task-' || job_id, 'external_task_id', job_id, 'outputs', expected_outputs)
     || :'more'::jsonb)
@@ -203,14 +208,15 @@ SQL
 # callbacks NAME BODY [QUERY]: the provider calls back once for each job of NAME. BODY and QUERY are
 # SQL in which `job_id` stands for the job's id.
 callbacks() {
+    local query=${3:-"'secret=' || :'secret'"}
     sql --set name="$1" --set secret="$callback_secret" <<SQL | app
 SELECT format('SELECT holdfast.record_callback(%L, ''{}'', %L, convert_to(%L, ''UTF8''));',
-    provider, ${3:-"'secret=' || :'secret'"}, $2)
+    provider, $query, $2)
 FROM demo.jobs_of(:'name');
 SQL
 }
 
-# The body of KIE's callback as it should be, in SQL for \`callbacks\`.
+# The body of KIE's callback as it should be, in SQL for `callbacks`.
 kie_body="json_build_object('code', 200, 'msg', 'success', 'data', json_build_object('taskId',
     'task-' || job_id, 'state', 'success', 'resultJson', NULL))"
 
@@ -219,6 +225,18 @@ expect() {
     sql --set incident="$1" --set name="$2" --set outcome="$3" <<'SQL'
 INSERT INTO demo.play VALUES (:'name', :'incident', :'outcome')
 SQL
+}
+
+# What a person on call types, in the environment of the runs.
+person() {
+    local word
+    printf '  %-6s $ holdfast' ''
+    for word in "$@"; do
+        case $word in *' '*) word="'$word'" ;; esac
+        printf ' %s' "$word"
+    done
+    printf '\n'
+    "$bin/holdfast" "$@" --env-file "$env_file" | sed 's/^/           /'
 }
 
 # Cron --------------------------------------------------------------------------------------------
@@ -240,7 +258,9 @@ read_crontab() {
             ;;
         esac
     done <"$root/crontab"
-    [ "${#minutely[@]}" -gt 0 ] && [ "${#nightly[@]}" -gt 0 ] || fail "cannot read $root/crontab"
+    if [ "${#minutely[@]}" -eq 0 ] || [ "${#nightly[@]}" -eq 0 ]; then
+        fail "there are no minutely or no nightly lines in $root/crontab"
+    fi
     : "$user"
 }
 
@@ -254,11 +274,14 @@ cron_run() {
     [ -z "$output" ] || printf '%s\n' "$output" >>"$run_log"
     case " $expected_statuses " in
     *" $status "*) ;;
-    *) surprises+=("\`$1\` ended with status $status at $clock: ${output##*$'\n'}") ;;
+    *) note_surprise "$1 ended with status $status at $clock: ${output##*$'\n'}" ;;
     esac
     if [ "$status" -gt 128 ]; then exit "$status"; fi
-    [ -z "$output" ] || tell_run "$output" "$status"
+    [ -z "$output" ] || "$teller" "$output" "$status"
 }
+
+# In a file, because it may be noted in a shell below this one.
+note_surprise() { printf '    %s\n' "$1" >>"$folder/surprises"; }
 
 # What cron would mail, shortened: a run names each job that needs a person.
 tell_run() {
@@ -291,10 +314,18 @@ minutes_until_done() {
     local at command
     for at in $(seq "$2" $(($2 + $3))); do
         [ "$(open_count "$1")" -gt 0 ] || return 0
-        label=+${at}m
+        label=$(offset "$at")
         set_clock "$label"
         for command in "${minutely[@]}"; do cron_run "$command"; done
     done
+}
+
+# Minutes as a clock offset: 7 is +7m, 1560 is +26h.
+offset() {
+    local hours=$(($1 / 60)) minutes=$(($1 % 60))
+    [ "$hours" -eq 0 ] || [ "$minutes" -ne 0 ] || minutes=
+    [ "$hours" -ne 0 ] || hours=
+    echo "+${hours:+${hours}h}${minutes:+${minutes}m}"
 }
 
 open_count() {
@@ -308,7 +339,7 @@ SQL
 
 title() { printf '\n%s\n' "$1"; }
 
-say() { fold --spaces --width 92 <<<"$1" | sed 's/^/  /; s/ *$//'; }
+say() { tr '\n' ' ' <<<"$1" | fold --spaces --width 92 | sed 's/^/  /; s/ *$//'; echo; }
 
 # stuck INCIDENT: writes down which jobs stand still before anything runs.
 stuck() {
@@ -324,4 +355,10 @@ SELECT count(*) FROM seen
 SQL
     )
     printf '  %-6s %s jobs stand still, and their credits with them\n' now "$count"
+}
+
+# claim WHAT ACTUAL EXPECTED: says a number, and remembers when it is another one than it has to be.
+claim() {
+    printf '  %-6s %s: %s\n' '' "$1" "$2"
+    [ "$2" = "$3" ] || note_surprise "$1: $2, expected $3"
 }

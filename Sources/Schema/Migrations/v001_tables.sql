@@ -113,6 +113,8 @@ CREATE INDEX job_held ON holdfast.job (account_id) WHERE credit_state = 'held';
 CREATE INDEX job_open ON holdfast.job (created_at)
     WHERE state IN ('created', 'submitted', 'running', 'succeeded', 'timed_out');
 CREATE INDEX job_finished ON holdfast.job (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX job_ended_badly ON holdfast.job (finished_at)
+    WHERE state IN ('failed', 'abandoned', 'dismissed');
 CREATE INDEX job_account ON holdfast.job (account_id, created_at);
 
 -- Money moves here and nowhere else. The id is derived from the cause, so that a repetition

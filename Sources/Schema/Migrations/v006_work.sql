@@ -157,12 +157,14 @@ BEGIN
     RETURN given;
 END $$;
 
--- Claims due jobs for a run in one statement, within the providers' limits. `jobs` names jobs
--- whose thresholds do not matter; leases always do. A row without a job id says that more is due
--- and when to come back. Jobs whose claims ended without a result too often are set aside.
+-- Claims due jobs for a run in one statement, within the providers' limits: of each provider at
+-- most as many as `rooms` has for it, so that one that hangs leaves room for the others, and at most
+-- `most` in all. `jobs` names jobs whose thresholds do not matter; leases always do. A busy row says
+-- that more is due than could be claimed. Jobs whose claims ended without a result too often are
+-- set aside.
 CREATE FUNCTION holdfast.claim_jobs(
-    run uuid, command text, providers text[], most integer, jobs text[], clock_offset interval,
-    after_us bigint DEFAULT 0)
+    run uuid, command text, providers text[], rooms integer[], most integer, jobs text[],
+    clock_offset interval)
 RETURNS TABLE (item holdfast.work_item, set_aside text, busy boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -174,6 +176,7 @@ DECLARE
         ELSE 'recoverable_job' END;
     one text;
     room integer;
+    is_full boolean;
     sought integer;
     given integer;
     due text[];
@@ -181,9 +184,10 @@ DECLARE
 BEGIN
     PERFORM act_as(claim_jobs.command, run, clock_offset);
     now_ := clock();
-    FOREACH one IN ARRAY providers LOOP
-        room := most - cardinality(claimed);
-        EXIT WHEN room <= 0;
+    FOR place IN 1..cardinality(providers) LOOP
+        one := providers[place];
+        room := least(rooms[place], most - cardinality(claimed), 500);
+        CONTINUE WHEN room <= 0;
         -- Is anything due? The bucket is touched only then.
         EXECUTE format('SELECT array_agg(job_id) FROM (
                 SELECT job_id FROM %I
@@ -192,9 +196,10 @@ BEGIN
                     AND (lease_until IS NULL OR lease_until <= $2 OR lease_until > $2 + $4)
                     AND (leased_at IS NULL OR cardinality($3) = 0 OR lease_owner IS DISTINCT FROM $5)
                 ORDER BY claims >= $6 - 1, next_poll_at, job_id LIMIT %s) c',
-            source, least(room, 500)) INTO due
+            source, room) INTO due
         USING one, now_, jobs, lease, run, cap;
         CONTINUE WHEN due IS NULL;
+        is_full := cardinality(due) >= room;
 
         -- A job that three claims in a row did not survive must not stop the rest.
         UPDATE job j SET blocked = 'crashed', lease_owner = NULL, lease_until = NULL,
@@ -241,7 +246,7 @@ BEGIN
         IF due IS NOT NULL THEN
             claimed := claimed || due;
         END IF;
-        IF given < sought THEN
+        IF given < sought OR is_full THEN
             RETURN QUERY SELECT NULL::work_item, NULL::text, true;
         END IF;
     END LOOP;
@@ -333,7 +338,8 @@ BEGIN
 END $$;
 
 -- Moves that a brake had stopped and a person released.
-CREATE FUNCTION holdfast.apply_released(run uuid, command text, clock_offset interval, most integer)
+CREATE FUNCTION holdfast.apply_released(
+    run uuid, command text, clock_offset interval, most integer, jobs text[])
 RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text, new_state text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -344,6 +350,7 @@ BEGIN
     SELECT array_agg(jsonb_populate_record(NULL::move, p.pending_move)) INTO moves
     FROM (SELECT j.pending_move FROM job j
         WHERE j.pending_move IS NOT NULL AND j.blocked IS NULL
+            AND (cardinality(jobs) = 0 OR j.job_id = ANY (jobs))
             AND (j.lease_until IS NULL OR j.lease_until <= clock())
         ORDER BY j.job_id LIMIT most FOR NO KEY UPDATE SKIP LOCKED) p;
     RETURN QUERY SELECT a.*, m.new_state FROM apply_moves(moves, true) a

@@ -109,7 +109,7 @@ DECLARE
 BEGIN
     PERFORM act_as(person, NULL, '0');
     UPDATE job SET blocked = NULL, blocked_reason = NULL, claims = 0, refusals = 0, silences = 0,
-        brake_released = brake_released OR j.blocked = 'brake',
+        brake_released = brake_released OR j.blocked IS NOT DISTINCT FROM 'brake',
         next_poll_at = CASE WHEN state IN ('created', 'submitted', 'running', 'timed_out')
             OR watch_until IS NOT NULL THEN clock() ELSE next_poll_at END,
         watch_until = CASE WHEN state = 'timed_out'

@@ -1,0 +1,128 @@
+import Assembly
+import Core
+import Glibc
+import HTTP
+import Providers
+import Recovery
+import Reports
+import Runner
+import Storage
+
+extension Checkup {
+    /// Below both of them the disk of the store is short of room.
+    private static let roomBytes: Int64 = 1 << 30
+    private static let roomPercent = 5.0
+
+    /// Looks at each provider's settings; nil when one is malformed.
+    mutating func providers(_ settings: Settings) -> ProviderRegistry? {
+        var registry: ProviderRegistry?
+        look("providers") { registry = try Self.providers(settings, &$0) }
+        return registry
+    }
+
+    private static func providers(
+        _ settings: Settings, _ checks: inout Checkup
+    ) throws -> ProviderRegistry {
+        let registry = try ProviderRegistry(settings)
+        for name in ProviderRegistry.names {
+            guard let provider = registry.provider(name) else { continue }
+            let what = "provider \(name)"
+            let missing = registry.missingVariables(name)
+            let given = type(of: provider).credentialVariables.count - missing.count
+            if missing.isEmpty {
+                checks.ok(what, "configured, at \(provider.settings.baseURL)")
+            } else if given > 0 {
+                checks.warn(
+                    what, "off, although a part of its credentials is set",
+                    "set " + missing.joined(separator: " and "))
+            } else {
+                checks.ok(what, "off; it takes \(missing.joined(separator: " and "))")
+            }
+        }
+        if !ProviderRegistry.names.contains(where: registry.isConfigured) {
+            checks.warn("providers", "all are off", "set the credentials of one")
+        }
+        return registry
+    }
+
+    /// Checks of settings that no other check comes across.
+    mutating func settings(_ settings: Settings) {
+        look("egress allow list") { checks in
+            let ranges = try CIDR.list(settings.egressAllow().joined(separator: ","))
+            checks.ok(
+                "egress allow list",
+                ranges.isEmpty
+                    ? "empty: downloads reach public addresses only"
+                    : ranges.map(\.description).joined(separator: ", "))
+        }
+        look("retrigger") { checks in
+            let trigger = try ApplicationTrigger { try settings.value($0) }
+            if let trigger {
+                let address = trigger.url.prefix { $0 != "?" }
+                checks.ok("retrigger", "\(address), secret in \(trigger.header)")
+            } else if try settings.value("HOLDFAST_RETRIGGER_SECRET") != nil {
+                checks.warn(
+                    "retrigger",
+                    "HOLDFAST_RETRIGGER_SECRET is set and HOLDFAST_RETRIGGER_URL is not",
+                    "set both or neither")
+            } else {
+                checks.ok(
+                    "retrigger",
+                    "off: jobs that never reached a provider are failed without another try")
+            }
+        }
+        look("callback secret") { checks in
+            if try settings.value("HOLDFAST_CALLBACK_SECRET") == nil {
+                checks.warn(
+                    "callback secret", "callbacks are believed without a check",
+                    "set HOLDFAST_CALLBACK_SECRET, here and where callback addresses are made")
+            } else {
+                checks.ok("callback secret", "set")
+            }
+        }
+    }
+
+    mutating func storage(_ settings: Settings) {
+        look("storage") { checks in
+            let url = try settings.require(
+                "HOLDFAST_STORAGE_URL",
+                fix: "set it to file:///var/lib/holdfast/assets or the like")
+            let location = try StorageLocation.parse(url)
+            try location.store.check()
+            guard case .folder(let path) = location else {
+                return checks.ok("storage", "a file was stored and removed")
+            }
+            checks.ok("storage", "\(path): a file was stored and removed")
+            checks.room(path)
+        }
+        look("public base URL") { checks in
+            guard let base = try settings.value("HOLDFAST_PUBLIC_BASE_URL") else {
+                return checks.ok(
+                    "public base URL", "not set: permanent URLs are the store's own addresses")
+            }
+            guard SafeURL.parse(base) != nil else {
+                return checks.fail(
+                    "public base URL", "HOLDFAST_PUBLIC_BASE_URL is no http or https address",
+                    "set it to https://cdn.example.com/assets or the like")
+            }
+            checks.ok("public base URL", "\(base.prefix { $0 != "?" })")
+        }
+    }
+
+    private mutating func room(_ path: String) {
+        var state = statvfs()
+        guard statvfs(path, &state) == 0, state.f_blocks > 0 else {
+            return warn("storage room", "the disk of \(path) does not say how full it is")
+        }
+        let (bytes, overflow) = UInt64(state.f_bavail)
+            .multipliedReportingOverflow(by: UInt64(state.f_frsize))
+        let free = overflow ? Int64.max : Int64(clamping: bytes)
+        let percent = Double(state.f_bavail) * 100 / Double(state.f_blocks)
+        let words = "\(Plain.bytes(free)) free (\(Int(percent)) %)"
+        if free < Self.roomBytes || percent < Self.roomPercent {
+            warn("storage room", words, "free space under \(path) or give it a larger disk")
+        } else {
+            ok("storage room", words)
+        }
+    }
+}

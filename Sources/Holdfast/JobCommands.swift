@@ -1,0 +1,231 @@
+import ArgumentParser
+import Core
+import Jobs
+import Postgres
+import Reports
+import Runner
+
+struct JobCommands: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "job",
+        abstract: "Lists jobs, tells their stories, and frees or closes them.",
+        subcommands: [
+            JobList.self, JobShow.self, JobSync.self, JobRequeue.self, JobDismiss.self,
+            JobAbandon.self,
+        ])
+}
+
+extension JobState: ExpressibleByArgument {}
+
+/// What `--blocked` may be followed by.
+enum BlockFlag: String, ExpressibleByArgument, CaseIterable {
+    case any, brake, crashed, person
+    case submissionUnknown = "submission_unknown"
+
+    var filter: JobFilter.Block {
+        Blocked(rawValue: rawValue).map { .reason($0) } ?? .any
+    }
+}
+
+struct JobList: DatabaseCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "Lists jobs, newest first.",
+        discussion: "All flags given must hold for a job.")
+
+    @OptionGroup(title: "Reporting") var reporting: ReportingOptions
+
+    @Option(name: .customLong("state"), help: "Jobs in this state; repeatable.")
+    var states: [JobState] = []
+
+    @Option(help: ArgumentHelp("Jobs of this provider.", valueName: "name"))
+    var provider: String?
+
+    @Option(help: ArgumentHelp("Jobs of this account.", valueName: "id"))
+    var account: String?
+
+    @Option(
+        name: .customLong("blocked"), defaultAsFlag: .any,
+        help: ArgumentHelp(
+            "Jobs that wait for a person, for this reason or any.", valueName: "reason"))
+    var blocked: BlockFlag?
+
+    @Flag(name: .customLong("stuck"), help: "Jobs in flight that are due now.")
+    var isStuck = false
+
+    @Option(help: ArgumentHelp("At most this many.", valueName: "count"))
+    var limit = 50
+
+    private static let limitMaximum = 100_000
+
+    mutating func validate() throws {
+        if limit < 1 || limit > Self.limitMaximum {
+            throw ValidationError(
+                "--limit takes a number from 1 to \(Self.limitMaximum), such as --limit 50")
+        }
+    }
+
+    mutating func perform(
+        _ context: RunContext, _ connection: borrowing Connection
+    ) throws -> ExitStatus {
+        var filter = JobFilter()
+        filter.states = states
+        filter.provider = provider
+        filter.accountID = account
+        filter.blocked = blocked?.filter
+        filter.isStuck = isStuck
+        // One more than wanted tells whether there are more.
+        filter.limit = limit + 1
+        let queries = JobQueries(clockOffset: try context.settings.clockOffset())
+        let found = try queries.list(connection, filter)
+        let jobs = Array(found.prefix(limit))
+        let hasMore = found.count > limit
+        if hasMore && reporting.output == .text && !reporting.quiet {
+            Output.error(
+                "\(context.command): more than \(limit) jobs are like that; see more with --limit N"
+            )
+        }
+        Say.answer(
+            context, reporting,
+            [("jobs", .array(jobs.map(JobText.object))), ("has_more", .bool(hasMore))],
+            text: JobText.table(jobs))
+        return .done
+    }
+}
+
+struct JobShow: DatabaseCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Tells a job's whole story in the order of time.",
+        discussion: """
+            States, verdicts, tasks, files, callbacks, retriggers, transfers and the runs that \
+            were at it: one line each, with the time, the kind and what happened.
+            """)
+
+    @OptionGroup(title: "Reporting") var reporting: ReportingOptions
+
+    @Argument(help: ArgumentHelp("The job.", valueName: "id")) var jobID: String
+
+    mutating func perform(
+        _ context: RunContext, _ connection: borrowing Connection
+    ) throws -> ExitStatus {
+        let queries = JobQueries(clockOffset: try context.settings.clockOffset())
+        guard let story = try queries.story(connection, jobID) else {
+            throw JobQueries.noJob([jobID])
+        }
+        Say.answer(context, reporting, StoryText.members(story), text: StoryText.text(story))
+        return .done
+    }
+}
+
+struct JobRequeue: DatabaseCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "requeue",
+        abstract: "Frees blocked jobs and makes them due now.",
+        discussion: """
+            The counts of failed attempts start anew. Several jobs are freed together or not at \
+            all. Look at the job's story first: what blocked it may block it again.
+            """)
+
+    @OptionGroup(title: "Reporting") var reporting: ReportingOptions
+
+    @Argument(help: ArgumentHelp("The jobs.", valueName: "id")) var jobIDs: [String]
+
+    mutating func perform(
+        _ context: RunContext, _ connection: borrowing Connection
+    ) throws -> ExitStatus {
+        let queries = JobQueries(clockOffset: try context.settings.clockOffset())
+        try queries.requireJobs(connection, jobIDs)
+        try Deeds(actor: Person.actor).requeue(connection, jobIDs)
+        let jobs = try jobIDs.compactMap { try queries.job(connection, $0) }
+        let lines = jobs.map { job in
+            "job \(Plain.line(job.jobID)) is free and due (\(job.state.rawValue)); the next run "
+                + "looks at it, or at once: holdfast job sync \(Plain.line(job.jobID))"
+        }
+        Say.answer(
+            context, reporting, [("jobs", .array(jobs.map(JobText.object)))],
+            text: lines.joined(separator: "\n"))
+        return .done
+    }
+}
+
+/// What `dismiss` and `abandon` have in common.
+protocol ClosingCommand: DatabaseCommand {
+    var jobID: String { get }
+    var reason: String { get }
+    static var done: String { get }
+    func close(_ connection: borrowing Connection, _ deeds: Deeds) throws -> Bool
+}
+
+extension ClosingCommand {
+    mutating func validate() throws {
+        if !reason.contains(where: { !$0.isWhitespace }) {
+            throw ValidationError("--reason takes a text that the audit trail keeps")
+        }
+    }
+
+    mutating func perform(
+        _ context: RunContext, _ connection: borrowing Connection
+    ) throws -> ExitStatus {
+        let actor = Person.actor
+        let hasChanged = try close(connection, Deeds(actor: actor))
+        guard let job = try JobQueries().job(connection, jobID) else {
+            throw JobQueries.noJob([jobID])
+        }
+        let name = Plain.line(jobID)
+        Say.answer(
+            context, reporting,
+            [
+                ("job", JobText.object(job)), ("changed", .bool(hasChanged)),
+                ("actor", .string(actor)),
+            ],
+            text: hasChanged
+                ? "job \(name) is \(Self.done) now; \(JobText.credits(job)); by \(actor)"
+                : "job \(name) was \(Self.done) before; nothing was changed")
+        return .done
+    }
+}
+
+struct JobDismiss: ClosingCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dismiss",
+        abstract: "Closes a job for good; its hold is voided.",
+        discussion: """
+            For phantoms. A task that finishes later is reported and never charged. The reason and \
+            your name are kept.
+            """)
+    static let done = "dismissed"
+
+    @OptionGroup(title: "Reporting") var reporting: ReportingOptions
+
+    @Argument(help: ArgumentHelp("The job.", valueName: "id")) var jobID: String
+
+    @Option(help: ArgumentHelp("Why, for the audit trail.", valueName: "text"))
+    var reason: String
+
+    func close(_ connection: borrowing Connection, _ deeds: Deeds) throws -> Bool {
+        try deeds.dismiss(connection, jobID, reason: reason)
+    }
+}
+
+struct JobAbandon: ClosingCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "abandon",
+        abstract: "Gives a job up; its hold is voided.",
+        discussion: """
+            A task that finishes later is a late success, settled by the policy late_success. The \
+            reason and your name are kept.
+            """)
+    static let done = "abandoned"
+
+    @OptionGroup(title: "Reporting") var reporting: ReportingOptions
+
+    @Argument(help: ArgumentHelp("The job.", valueName: "id")) var jobID: String
+
+    @Option(help: ArgumentHelp("Why, for the audit trail.", valueName: "text"))
+    var reason: String
+
+    func close(_ connection: borrowing Connection, _ deeds: Deeds) throws -> Bool {
+        try deeds.abandon(connection, jobID, reason: reason)
+    }
+}
