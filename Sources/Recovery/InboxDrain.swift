@@ -21,7 +21,8 @@ enum InboxDrain {
                 guard !page.isEmpty else { return nil }
                 return try inbox.drain(connection, page.map { read($0, wiring.callbackSecret) })
             }
-            guard let counts else { return }
+            // Nothing drained: what is left is about jobs that somebody has locked.
+            guard let counts, !counts.isEmpty else { return }
             for (result, number) in counts {
                 // A refused callback stays unmatched for everybody who counts.
                 let word = result == "refused" ? "unmatched" : result

@@ -35,6 +35,8 @@ struct Polling: ~Copyable {
     var tallies: [String: AnswerTally] = [:]
     var refusedKeys: [String: Int] = [:]
     var healthy: Set<String> = []
+    /// Providers whose breaker opened in this run.
+    var leftAlone: Set<String> = []
     var lastRenewal = ContinuousClock.now
     /// After a bucket or a share was found empty, it is left alone until then.
     var nextClaim = ContinuousClock.now
@@ -346,6 +348,7 @@ struct Polling: ~Copyable {
             batch.map { ($0.item.jobID, $0.decision) }, uniquingKeysWith: { first, _ in first })
         report.take(results, outcomes, pass)
         for (provider, pause) in opened {
+            leftAlone.insert(provider)
             report.add(
                 .init(
                     code: "breaker_open",
@@ -376,9 +379,10 @@ struct Polling: ~Copyable {
         Pause.wait(Self.bucketPause)
     }
 
+    /// Kling refuses good tokens now and then: only a streak that opened the breaker is an alarm.
     private mutating func noteRefusedCredentials() {
         for (provider, count) in refusedKeys.sorted(by: { $0.key < $1.key })
-        where count >= Question.credentialTries && !healthy.contains(provider) {
+        where leftAlone.contains(provider) && !healthy.contains(provider) {
             let variables = wiring.providers.provider(provider).map {
                 type(of: $0).credentialVariables.joined(separator: ", ")
             }

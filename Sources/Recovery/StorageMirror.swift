@@ -34,6 +34,8 @@ package struct StorageMirror: ~Copyable {
     var landings: [Int: Landing] = [:]
     /// Files whose source is asked for a fresh address.
     var rescues: [Int: Rescue] = [:]
+    /// Everything claimed whose end is not recorded yet, by name: what a run that ends early owes.
+    var held: [String: FileItem] = [:]
     var nextTag = 0
     /// Named jobs all of whose files were claimed already.
     var taken: Set<String> = []
@@ -100,6 +102,7 @@ package struct StorageMirror: ~Copyable {
                 status: .needsPerson)
         }
         report.examined += claim.items.count
+        for item in claim.items { held[item.name] = item }
         for item in claim.items {
             let landing = Landing(item, limitBytes: wiring.run.maxFileBytes)
             if try !finishEarlierAttempt(landing, connection) { fetch(landing) }
@@ -330,7 +333,14 @@ package struct StorageMirror: ~Copyable {
     mutating func record(
         _ connection: borrowing Connection, _ steps: [FileStep], _ word: String
     ) throws {
-        for result in try files.record(connection, steps) {
+        let results = try files.record(connection, steps)
+        for step in steps {
+            switch step.kind {
+            case .stored, .retry, .lost: held[step.item.name] = nil
+            case .begun, .complete, .refreshed: break
+            }
+        }
+        for result in results {
             switch result.outcome {
             case "stored", "lost", "retry", "refreshed":
                 report.count(word)
@@ -377,12 +387,13 @@ package struct StorageMirror: ~Copyable {
     }
 
     private mutating func giveBack(_ connection: borrowing Connection) throws {
-        let open = landings.values.map(\.item) + rescues.values.map(\.landing.item)
         for landing in landings.values { landing.upload?.cancel() }
         for tag in landings.keys { client?.cancel(tag: tag) }
         for tag in rescues.keys { client?.cancel(tag: tag) }
         landings = [:]
         rescues = [:]
-        try files.release(connection, open)
+        // Also those that were on their way to the store when it failed.
+        try files.release(connection, Array(held.values))
+        held = [:]
     }
 }

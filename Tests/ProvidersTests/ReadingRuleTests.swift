@@ -87,6 +87,8 @@ struct ReadingRuleTests {
             (#"["https://","https:///x","https://?x=1","https://:80/x","https://./x"]"#, []),
             (#"["https://a.example/your file","see https://a.example/x"]"#, []),
             (#"["https://a.example\\@evil.example/x","https://a.example/\u0000x"]"#, []),
+            (#"["https://a.exa\ufffdple/x","https://a|b.example/x"]"#, []),
+            (#"["https://bücher.example/x"]"#, ["https://bücher.example/x"]),
             (#"["https://a.example:port/x"]"#, []),
             ("[]", []), ("null", []), ("{}", []), ("7", []), (#""""#, []),
         ] as [(String, [String])])

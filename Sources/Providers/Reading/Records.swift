@@ -160,9 +160,12 @@ struct RecordFinder {
             }
         case .array(let elements):
             record.isListed = true
-            // An empty list still has an envelope, which may say why it is empty.
-            if elements.isEmpty || elements.count > Self.listLimit { records.append(record) }
-            for element in elements where elements.count <= Self.listLimit {
+            guard (1...Self.listLimit).contains(elements.count) else {
+                // What stands around such a list may say why.
+                records.append(record)
+                return
+            }
+            for element in elements {
                 collect(element, record, level: level + 1, into: &records)
             }
         case .null, .bool, .number, .string: records.append(record)

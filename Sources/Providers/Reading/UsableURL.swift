@@ -15,8 +15,8 @@ enum UsableURL {
             scalar.properties.isWhitespace || scalar.value < 0x20 || scalar.value == 0x7F
                 || "\"<>\\".unicodeScalars.contains(scalar)
         }
-        guard !hasOddCharacter, let start = authority(url),
-            start.utf8.contains(where: { $0 >= 0x80 || isAlphanumeric($0) }),
+        guard !hasOddCharacter, let host = host(url), host.contains(where: isNamePart),
+            host.allSatisfy({ isNamePart($0) || "-._:[]".unicodeScalars.contains($0) }),
             SafeURL.parse(url) != nil
         else { return nil }
         return url
@@ -35,17 +35,19 @@ enum UsableURL {
     }
 
     // Host and port. libcurl would forgive `https:/host` and `https:///host`; we do not.
-    private static func authority(_ url: String) -> String? {
+    private static func host(_ url: String) -> Substring.UnicodeScalarView? {
         let lower = url.prefix(8).asciiLowercased
         guard lower.hasPrefix("https://") || lower.hasPrefix("http://") else { return nil }
         let rest = url.unicodeScalars.dropFirst(lower.hasPrefix("https") ? 8 : 7)
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         let user = authority.lastIndex(of: "@").map { authority.index(after: $0) }
         let host = authority[(user ?? authority.startIndex)...]
-        return host.first == ":" ? nil : String(host)
+        return host.first == ":" ? nil : host
     }
 
-    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
-        (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20)
+    // Letters of any script, their marks, and digits; not the sign that stands for lost bytes.
+    private static func isNamePart(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.isAlphabetic || scalar.properties.numericType == .decimal
+            || scalar.properties.generalCategory == .nonspacingMark
     }
 }

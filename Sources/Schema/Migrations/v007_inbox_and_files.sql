@@ -14,7 +14,9 @@ $$;
 
 -- Marks callbacks as read and wakes the jobs that they are about. `job_id` comes from a tag that
 -- was checked; `candidates` are the task ids that the body, query or headers name. A callback
--- that several jobs could mean stays unmatched.
+-- that names several stays unmatched, whichever of them are known: the one that is not known yet
+-- may be the one that is meant. Nothing waits for a lock here: a callback about a job that somebody
+-- has locked stays in the inbox.
 CREATE FUNCTION holdfast.drain_callbacks(run uuid, clock_offset interval, readings jsonb)
 RETURNS TABLE (result text, count bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -23,11 +25,9 @@ DECLARE
     now_ timestamptz;
     one record;
     found_job text;
-    found_many boolean;
     seen boolean;
     told text;
     all_told text[] := '{}';
-    awake jsonb[] := '{}';
 BEGIN
     PERFORM act_as('stuck-sweeper', run, clock_offset);
     now_ := clock();
@@ -36,40 +36,37 @@ BEGIN
             callback_id bigint, secret_check text, job_id text, candidates text[], note text)
         JOIN callback c USING (callback_id) WHERE c.drained_at IS NULL ORDER BY r.callback_id
     LOOP
-        found_job := NULL; found_many := false; told := 'unmatched';
+        found_job := NULL; told := 'unmatched';
         IF one.secret_check IN ('wrong', 'missing') THEN
             told := 'refused';
         ELSE
             SELECT j.job_id INTO found_job FROM job j WHERE j.job_id = one.job_id;
-            IF found_job IS NULL THEN
-                SELECT min(t.job_id), count(DISTINCT t.job_id) > 1 INTO found_job, found_many
-                FROM task t
-                WHERE t.provider = one.provider AND t.task_id = ANY (one.candidates);
+            IF found_job IS NULL AND cardinality(one.candidates) = 1 THEN
+                SELECT t.job_id INTO found_job FROM task t
+                WHERE t.provider = one.provider AND t.task_id = one.candidates[1];
             END IF;
-            IF found_job IS NOT NULL AND NOT found_many THEN
+            IF found_job IS NOT NULL THEN
                 SELECT EXISTS (SELECT FROM callback c WHERE c.digest = one.digest
                     AND c.result = 'matched' AND c.job_id = found_job) INTO seen;
                 told := CASE WHEN seen THEN 'duplicate' ELSE 'matched' END;
-            ELSE
-                found_job := NULL;
             END IF;
+        END IF;
+        IF told = 'matched' THEN
+            PERFORM 1 FROM job j WHERE j.job_id = found_job FOR NO KEY UPDATE SKIP LOCKED;
+            CONTINUE WHEN NOT FOUND;
         END IF;
         UPDATE callback c SET drained_at = now_, result = told, job_id = found_job,
             secret_check = one.secret_check, secret_digest = NULL,
             candidates = coalesce(one.candidates, '{}'),
-            note = CASE WHEN found_many THEN 'its ids belong to several jobs' ELSE one.note END
+            note = one.note
         WHERE c.callback_id = one.callback_id;
         all_told := all_told || told;
         IF told = 'matched' THEN
-            awake := awake || jsonb_build_object('job_id', found_job, 'task_id',
+            PERFORM wake_job(found_job,
                 CASE WHEN one.job_id = found_job AND cardinality(one.candidates) = 1
                     THEN one.candidates[1] END);
         END IF;
     END LOOP;
-    -- In the order of their ids, as everybody locks jobs.
-    PERFORM wake_job(w.job_id, w.task_id) FROM (
-        SELECT a ->> 'job_id' AS job_id, max(a ->> 'task_id') AS task_id
-        FROM unnest(awake) a GROUP BY 1 ORDER BY 1) w;
     RETURN QUERY SELECT t, count(*) FROM unnest(all_told) t GROUP BY t;
 END $$;
 
@@ -84,12 +81,21 @@ BEGIN
     IF told_task IS NOT NULL THEN
         INSERT INTO task (provider, task_id, job_id, endpoint, created_at)
         VALUES (j.provider, told_task, j.job_id, j.endpoint, clock()) ON CONFLICT DO NOTHING;
+        -- The tag proves the job, and not that the task of another job belongs to it.
+        PERFORM 1 FROM task t
+        WHERE t.provider = j.provider AND t.task_id = told_task AND t.job_id = wanted;
+        IF NOT FOUND THEN
+            told_task := NULL;
+        END IF;
     END IF;
     IF j.state IN ('created', 'submitted', 'running', 'timed_out') THEN
         UPDATE job SET woken_at = clock(), next_poll_at = clock(), revision = revision + 1,
             task_id = coalesce(task_id, told_task),
             submitted_at = CASE WHEN told_task IS NULL THEN submitted_at
                 ELSE coalesce(submitted_at, clock()) END,
+            -- Whoever calls back has the task, so that it must not be sent again.
+            submitting_at = CASE state WHEN 'created' THEN coalesce(submitting_at, clock())
+                ELSE submitting_at END,
             state = CASE WHEN state = 'created' AND told_task IS NOT NULL THEN 'submitted'
                 ELSE state END,
             blocked = nullif(blocked, 'submission_unknown'),
@@ -164,7 +170,7 @@ BEGIN
                     AND a.claims < $6
                     AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = ''succeeded''
                 ORDER BY a.source_expires_at, a.job_id, a.ordinal
-                LIMIT %s FOR NO KEY UPDATE OF a SKIP LOCKED) a
+                LIMIT %s FOR NO KEY UPDATE OF a, j SKIP LOCKED) a
         ), taken AS (
             UPDATE asset a SET lease_owner = $5, lease_token = a.lease_token + 1,
                 lease_until = $1 + $4, claims = a.claims + 1
