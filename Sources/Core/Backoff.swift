@@ -17,10 +17,9 @@ package struct Backoff: Sendable {
     package func wait(
         attempt: Int, using chance: inout some RandomNumberGenerator
     ) -> Duration {
-        let doublings = min(max(attempt - 1, 0), 30)
-        let ceiling = min(
-            base.milliseconds.multipliedReportingOverflow(by: 1 << doublings).partialValue,
-            maximum.milliseconds)
+        let doublings = min(max(attempt, 1) - 1, 30)
+        let (doubled, overflow) = base.milliseconds.multipliedReportingOverflow(by: 1 << doublings)
+        let ceiling = overflow ? maximum.milliseconds : min(doubled, maximum.milliseconds)
         let floor = min(base.milliseconds / 4, ceiling)
         guard ceiling > 0 else { return .zero }
         return .milliseconds(Int64.random(in: floor...max(ceiling, floor), using: &chance))

@@ -14,7 +14,9 @@ package enum ExitStatus: Int32, Sendable {
     case interrupted = 130
     case terminated = 143
 
-    /// When several apply: 70, 78, 75, 69, 1, 0. A signal outranks them all.
+    /// When several apply: 70, 78, 75, 69, 1, 0.
+    ///
+    /// A signal outranks them all.
     private var rank: Int {
         switch self {
         case .done: 0

@@ -145,18 +145,22 @@ package struct ProviderFacts: Sendable {
     package var rateSource: String
     /// How long result URLs work after completion.
     package var urlLife: Duration
+    /// Good credentials are refused now and then, so that only a long streak is an alarm.
+    package var mayRefuseGoodCredentials: Bool
     package var canLookUpByOwnID: Bool
     package var canList: Bool
     package var canRefresh: Bool
 
     package init(
         ratePerSecond: Int, rateBurst: Int, rateSource: String, urlLife: Duration,
-        canLookUpByOwnID: Bool, canList: Bool, canRefresh: Bool
+        mayRefuseGoodCredentials: Bool = false, canLookUpByOwnID: Bool, canList: Bool,
+        canRefresh: Bool
     ) {
         self.ratePerSecond = ratePerSecond
         self.rateBurst = rateBurst
         self.rateSource = rateSource
         self.urlLife = urlLife
+        self.mayRefuseGoodCredentials = mayRefuseGoodCredentials
         self.canLookUpByOwnID = canLookUpByOwnID
         self.canList = canList
         self.canRefresh = canRefresh

@@ -12,8 +12,9 @@ package struct Decision: Equatable, Sendable {
     }
 }
 
-/// Pure rules: a job as it was claimed and what was learned give a decision. No clock, no database,
-/// no network; chance is passed in.
+/// Pure rules: a job as it was claimed and what was learned give a decision.
+///
+/// No clock, no database, no network; chance is passed in.
 package enum Rules {
     /// Answers in a row that call our request wrong before a person is asked.
     package static let refusalLimit = 5

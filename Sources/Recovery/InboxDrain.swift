@@ -4,8 +4,9 @@ import Jobs
 import Postgres
 import Providers
 
-/// Reads the callback inbox and wakes the jobs that callbacks are about. Callbacks are hints: the
-/// poll decides.
+/// Reads the callback inbox and wakes the jobs that callbacks are about.
+///
+/// Callbacks are hints: the poll decides.
 enum InboxDrain {
     /// Pages in one run at most, so that a storm cannot eat the whole time budget.
     static let pageLimit = 100
@@ -41,7 +42,8 @@ enum InboxDrain {
         if let secret {
             check = "missing"
             if let digest = callback.secretDigest {
-                check = SecretDigest.matches(digest, SecretDigest.sha256Hex(secret)) ? "right" : "wrong"
+                check =
+                    SecretDigest.matches(digest, SecretDigest.sha256Hex(secret)) ? "right" : "wrong"
             }
             if check != "wrong", let tag = candidates.jobTag {
                 let isRight = CallbackTag.matches(jobID: tag.jobID, tag: tag.tag, secret: secret)

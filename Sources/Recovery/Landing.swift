@@ -3,8 +3,10 @@ import HTTP
 import Jobs
 import Storage
 
-/// One result file between the provider and the store. The first bytes are held back until its
-/// type is known and its key is committed; from then on they stream.
+/// One result file between the provider and the store.
+///
+/// The first bytes are held back until its type is known and its key is committed; from then on
+/// they stream.
 final class Landing: DownloadSink {
     enum Phase {
         /// Waiting for enough bytes to tell the type.

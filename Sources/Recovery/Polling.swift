@@ -379,19 +379,22 @@ struct Polling: ~Copyable {
         Pause.wait(Self.bucketPause)
     }
 
-    /// Kling refuses good tokens now and then: only a streak that opened the breaker is an alarm.
+    /// Tells a person that a key does not work: at once where the provider's word can be taken, after
+    /// a streak that opened the breaker where it refuses good ones now and then.
     private mutating func noteRefusedCredentials() {
-        for (provider, count) in refusedKeys.sorted(by: { $0.key < $1.key })
-        where leftAlone.contains(provider) && !healthy.contains(provider) {
-            let variables = wiring.providers.provider(provider).map {
-                type(of: $0).credentialVariables.joined(separator: ", ")
-            }
+        for (name, count) in refusedKeys.sorted(by: { $0.key < $1.key }) {
+            guard let provider = wiring.providers.provider(name), !healthy.contains(name),
+                leftAlone.contains(name)
+                    || (count >= Question.credentialTries
+                        && !provider.facts.mayRefuseGoodCredentials)
+            else { continue }
+            let variables = type(of: provider).credentialVariables.joined(separator: ", ")
             report.add(
                 .init(
                     code: "credentials_refused",
-                    message: "\(provider) refused our credentials \(count) times and accepted them "
-                        + "never; check \(variables ?? "its key"), and with the provider that the "
-                        + "key is active; its jobs keep their state"),
+                    message: "\(name) refused our credentials \(count) times and accepted them "
+                        + "never; check \(variables), and with the provider that the key is "
+                        + "active; its jobs keep their state"),
                 status: .configuration)
         }
     }

@@ -12,6 +12,9 @@ package enum BooksText {
                 lines.append("  \(padded(kind)) \(credits)")
             }
         }
+        if let fixed = report.run.outcomes["fixed"] {
+            lines.append("fixed: \(fixed) jobs whose files had all come to an end")
+        }
         guard !report.findings.isEmpty else {
             lines.append("invariants hold; no open breaks")
             return lines.joined(separator: "\n")

@@ -52,12 +52,26 @@ package struct RunSummary: Sendable {
             + parts.joined(separator: "; ")
     }
 
-    /// One line for each problem.
+    /// Lines of one kind of problem before the rest is counted: cron sends these by mail.
+    private static let linesPerKind = 3
+
+    /// One line for each problem, the first few of a kind.
     package var problemLines: [String] {
-        report.problems.map { problem in
+        var lines: [String] = []
+        var seen: [String: Int] = [:]
+        for problem in report.problems {
+            seen[problem.code, default: 0] += 1
+            guard seen[problem.code, default: 0] <= Self.linesPerKind else { continue }
             let job = problem.jobID.map { " job \($0):" } ?? ""
-            return "\(command):\(job) \(problem.message)"
+            lines.append("\(command):\(job) \(problem.message)")
         }
+        for (code, number) in seen.sorted(by: { $0.key < $1.key }) where number > Self.linesPerKind
+        {
+            lines.append(
+                "\(command): \(number - Self.linesPerKind) more like that (\(code)); --output json "
+                    + "lists them")
+        }
+        return lines
     }
 
     /// The one object that `--output json` promises; `extra` members come before the errors.

@@ -1,7 +1,9 @@
 /// The four roles, which belong to the cluster and not to one database.
 enum Roles {
-    /// Creates what is missing. Two hosts, or two databases of one cluster, may do this at once: the
-    /// loser of the race finds the role there and is content.
+    /// Creates what is missing.
+    ///
+    /// Two hosts, or two databases of one cluster, may do this at once: the loser of the race finds
+    /// the role there and is content.
     static let create = """
         DO $$
         DECLARE

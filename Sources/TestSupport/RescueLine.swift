@@ -120,7 +120,8 @@ package final class RescueLine: Sendable {
     ///   - task: Members of the simulator's order beside provider, endpoint and ids; nil for a task
     ///     that the provider does not know.
     package func open(
-        _ id: String, account: String? = nil, provider: String = "kie", model: String = "test-model",
+        _ id: String, account: String? = nil, provider: String = "kie",
+        model: String = "test-model",
         kind: String = "video", credits: Int = 100, outputs: Int = 1, endpoint: String? = "market",
         taskID: String?, task: JSONObject? = JSONObject()
     ) throws {
@@ -182,7 +183,8 @@ package final class RescueLine: Sendable {
         let row = try status(id)
         let parts = [
             try row.text("state"), try row.text("credit_state"),
-            try row.optionalText("error_code"), try row.optionalText("blocked").map { "blocked=\($0)" },
+            try row.optionalText("error_code"),
+            try row.optionalText("blocked").map { "blocked=\($0)" },
         ]
         return parts.compactMap { $0 }.joined(separator: "/")
     }

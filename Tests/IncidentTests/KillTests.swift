@@ -110,7 +110,8 @@ import Testing
             }
         }
         // Nothing half-written is left, hidden or not.
-        let left = FileManager.default.enumerator(atPath: line.assets)?
+        let left =
+            FileManager.default.enumerator(atPath: line.assets)?
             .compactMap { $0 as? String }.filter { $0.contains(".") } ?? []
         #expect(Set(left) == files, "\(seed)")
         #expect(try line.violations() == [], "\(seed)")

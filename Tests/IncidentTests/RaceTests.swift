@@ -16,7 +16,8 @@ import Testing
         try fill(line)
 
         async let swept = line.report("stuck-sweeper", ["--concurrency", "128"], offset: "+6m")
-        async let recovered = line.report("orphan-recoverer", ["--concurrency", "128"], offset: "+6m")
+        async let recovered = line.report(
+            "orphan-recoverer", ["--concurrency", "128"], offset: "+6m")
         try await withThrowingTaskGroup(of: Void.self) { group in
             for (offset, deed) in Self.deeds.enumerated() {
                 let seed = chance.seed &+ UInt64(offset)
@@ -30,8 +31,10 @@ import Testing
         }
         // What a late callback woke, and what lost to somebody else's lease, is looked at again.
         for minute in [12, 18] {
-            _ = try await line.run("stuck-sweeper", ["--concurrency", "128"], offset: "+\(minute)m")
-            _ = try await line.run("orphan-recoverer", ["--concurrency", "128"], offset: "+\(minute)m")
+            _ = try await line.run(
+                "stuck-sweeper", ["--concurrency", "128"], offset: "+\(minute)m")
+            _ = try await line.run(
+                "orphan-recoverer", ["--concurrency", "128"], offset: "+\(minute)m")
         }
         try check(line, "\(chance)")
     }

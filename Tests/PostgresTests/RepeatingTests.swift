@@ -6,7 +6,8 @@ import Testing
     @Test func `the victim of a deadlock tries again`() async throws {
         let database = try ScratchDatabase()
         try database.connect().script(
-            "CREATE TABLE t (id integer PRIMARY KEY, n integer); INSERT INTO t VALUES (1, 0), (2, 0)")
+            "CREATE TABLE t (id integer PRIMARY KEY, n integer); INSERT INTO t VALUES (1, 0), (2, 0)"
+        )
         // Crosswise: one of the two is the victim each time they meet.
         try await withThrowingTaskGroup(of: Void.self) { group in
             for order in [[1, 2], [2, 1]] {

@@ -24,25 +24,27 @@ import Testing
             state: state,
             resultURLs: state == .succeeded ? ["https://x.example/1.mp4"] : [],
             errorClass: errorClass
-                ?? (state == .unknown ? .transient : state.isFinal && state != .succeeded ? .final : .none),
+                ?? (state == .unknown
+                    ? .transient : state.isFinal && state != .succeeded ? .final : .none),
             errorMessage: state == .failed ? "no" : nil)
     }
 
-    @Test(arguments: [
-        (JobState.submitted, TaskState.succeeded, false, "succeeded", JobState.succeeded),
-        (.running, .succeeded, true, "succeeded", .succeeded),
-        (.running, .failed, true, "failed", .failed),
-        (.running, .cancelled, false, "failed", .failed),
-        (.running, .expired, false, "failed", .failed),
-        (.submitted, .pending, false, "still_running", nil),
-        (.submitted, .running, false, "advanced", .running),
-        (.running, .running, false, "still_running", nil),
-        (.running, .running, true, "timed_out", .timedOut),
-        (.submitted, .pending, true, "timed_out", .timedOut),
-        // Silence ends nothing, whatever the deadline says.
-        (.running, .unknown, true, "unknown", nil),
-        (.running, .unknown, false, "unknown", nil),
-    ] as [(JobState, TaskState, Bool, String, JobState?)])
+    @Test(
+        arguments: [
+            (JobState.submitted, TaskState.succeeded, false, "succeeded", JobState.succeeded),
+            (.running, .succeeded, true, "succeeded", .succeeded),
+            (.running, .failed, true, "failed", .failed),
+            (.running, .cancelled, false, "failed", .failed),
+            (.running, .expired, false, "failed", .failed),
+            (.submitted, .pending, false, "still_running", nil),
+            (.submitted, .running, false, "advanced", .running),
+            (.running, .running, false, "still_running", nil),
+            (.running, .running, true, "timed_out", .timedOut),
+            (.submitted, .pending, true, "timed_out", .timedOut),
+            // Silence ends nothing, whatever the deadline says.
+            (.running, .unknown, true, "unknown", nil),
+            (.running, .unknown, false, "unknown", nil),
+        ] as [(JobState, TaskState, Bool, String, JobState?)])
     func `the sweeper decides by the verdict, and by the deadline only on a healthy one`(
         _ state: JobState, _ answer: TaskState, _ deadline: Bool, _ outcome: String,
         _ newState: JobState?
@@ -55,20 +57,21 @@ import Testing
         #expect(decision.move.token == 7)
     }
 
-    @Test(arguments: [
-        (JobState.timedOut, TaskState.succeeded, false, 0, "succeeded", JobState.succeeded),
-        (.timedOut, .failed, false, 0, "failed", .failed),
-        (.timedOut, .running, false, 0, "still_running", nil),
-        (.timedOut, .running, true, 0, "abandoned", .abandoned),
-        (.timedOut, .pending, true, 9, "abandoned", .abandoned),
-        (.timedOut, .unknown, false, 99, "unknown", nil),
-        (.timedOut, .unknown, true, 0, "unknown", nil),
-        (.timedOut, .unknown, true, 4, "set_aside", nil),
-        (.abandoned, .succeeded, true, 0, "succeeded", .succeeded),
-        (.abandoned, .failed, false, 0, "still_running", nil),
-        (.failed, .running, true, 0, "still_running", nil),
-        (.failed, .unknown, true, 99, "unknown", nil),
-    ] as [(JobState, TaskState, Bool, Int, String, JobState?)])
+    @Test(
+        arguments: [
+            (JobState.timedOut, TaskState.succeeded, false, 0, "succeeded", JobState.succeeded),
+            (.timedOut, .failed, false, 0, "failed", .failed),
+            (.timedOut, .running, false, 0, "still_running", nil),
+            (.timedOut, .running, true, 0, "abandoned", .abandoned),
+            (.timedOut, .pending, true, 9, "abandoned", .abandoned),
+            (.timedOut, .unknown, false, 99, "unknown", nil),
+            (.timedOut, .unknown, true, 0, "unknown", nil),
+            (.timedOut, .unknown, true, 4, "set_aside", nil),
+            (.abandoned, .succeeded, true, 0, "succeeded", .succeeded),
+            (.abandoned, .failed, false, 0, "still_running", nil),
+            (.failed, .running, true, 0, "still_running", nil),
+            (.failed, .unknown, true, 99, "unknown", nil),
+        ] as [(JobState, TaskState, Bool, Int, String, JobState?)])
     func `the recoverer gives credits back on a healthy answer after the window, never on silence`(
         _ state: JobState, _ answer: TaskState, _ ended: Bool, _ silences: Int, _ outcome: String,
         _ newState: JobState?
@@ -85,7 +88,8 @@ import Testing
     @Test func `policy on_silence void gives the credits back after a window of silence`() {
         var chance = SeededGenerator(seed: 1)
         let decision = Rules.recover(
-            Self.item(.timedOut, watchEnded: true, silences: 4, voids: true), Self.verdict(.unknown),
+            Self.item(.timedOut, watchEnded: true, silences: 4, voids: true),
+            Self.verdict(.unknown),
             using: &chance)
         #expect(decision.move.newState == .abandoned)
     }
@@ -97,13 +101,15 @@ import Testing
         #expect(decision.move.newState == nil && decision.move.taskState == .failed)
     }
 
-    @Test func `moves that end a job for want of something hold for the revision they were made on`() {
+    @Test
+    func `moves that end a job for want of something hold for the revision they were made on`() {
         var chance = SeededGenerator(seed: 1)
         #expect(Rules.sweep(Self.item(), Self.verdict(.failed), using: &chance).move.revision == 3)
         #expect(
             Rules.sweep(Self.item(deadline: true), Self.verdict(.running), using: &chance)
                 .move.revision == 3)
-        #expect(Rules.sweep(Self.item(), Self.verdict(.succeeded), using: &chance).move.revision == nil)
+        #expect(
+            Rules.sweep(Self.item(), Self.verdict(.succeeded), using: &chance).move.revision == nil)
     }
 
     @Test(arguments: [(3, "unknown"), (4, "set_aside")])

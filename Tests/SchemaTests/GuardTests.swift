@@ -2,8 +2,9 @@ import Postgres
 import TestSupport
 import Testing
 
-/// What stands between a defect and somebody's credits. Each test names the guard that it stands
-/// for, and fails when that guard is taken out of the SQL.
+/// What stands between a defect and somebody's credits.
+///
+/// Each test names the guard that it stands for, and fails when that guard is taken out of the SQL.
 @Suite struct Guards {
     private func held() throws -> Books {
         let books = try Books()

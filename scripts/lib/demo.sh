@@ -50,7 +50,8 @@ start_up() {
     set_clock +0m
     # As on a real host: set up by the owner, then the application and the runs each with a role
     # that may do no more than it has to.
-    HOLDFAST_DATABASE_URL=$admin_url "$bin/holdfast" setup --env-file "$env_file" >>"$run_log"
+    plainly HOLDFAST_DATABASE_URL="$admin_url" "$bin/holdfast" setup --env-file "$env_file" \
+        >>"$run_log"
     sql <<'SQL'
 CREATE ROLE demo_app LOGIN IN ROLE holdfast_app;
 CREATE ROLE demo_jobs LOGIN IN ROLE holdfast_jobs;
@@ -236,8 +237,11 @@ person() {
         printf ' %s' "$word"
     done
     printf '\n'
-    "$bin/holdfast" "$@" --env-file "$env_file" | sed 's/^/           /'
+    plainly "$bin/holdfast" "$@" --env-file "$env_file" | sed 's/^/           /'
 }
+
+# Runs a command without what the caller's environment may say about another database.
+plainly() { env -i PATH="$PATH" HOME="${HOME:-/}" USER="$(id -un)" "$@"; }
 
 # Cron --------------------------------------------------------------------------------------------
 

@@ -22,7 +22,8 @@ package struct KlingProvider: Provider {
         ProviderFacts(
             ratePerSecond: 20, rateBurst: 20,
             rateSource: "our own choice: Kling documents no limit on queries",
-            urlLife: Self.urlLife, canLookUpByOwnID: true, canList: true, canRefresh: false)
+            urlLife: Self.urlLife, mayRefuseGoodCredentials: true, canLookUpByOwnID: true,
+            canList: true, canRefresh: false)
     }
 
     package func endpoints(for task: TaskReference) -> [String] {

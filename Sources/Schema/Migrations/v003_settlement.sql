@@ -357,7 +357,10 @@ BEGIN
         cost_unit, created_at, polled_at, finished_at)
     SELECT j.provider, m.task_id, m.job_id, m.task_endpoint,
         coalesce(nullif(m.task_state, 'unknown'), 'pending'),
-        left(m.error_message, 2000), m.cost_amount, m.cost_unit, now_, now_,
+        -- The provider's words about the task, not ours about the job.
+        CASE WHEN m.task_state IN ('failed', 'cancelled', 'expired')
+            THEN left(m.error_message, 2000) END,
+        m.cost_amount, m.cost_unit, now_, now_,
         CASE WHEN m.task_state IN ('succeeded', 'failed', 'cancelled', 'expired') THEN now_ END
     FROM unnest(going) m JOIN job j ON j.job_id = m.job_id
     WHERE m.task_id IS NOT NULL

@@ -153,6 +153,13 @@ BEGIN
     WHERE job.job_id = j.job_id;
 END $$;
 
+-- The lock under which a task id and the callbacks that name it meet, held to the end of the
+-- transaction: whoever is second sees what the first has written.
+CREATE FUNCTION holdfast.callback_lock(provider text, task_id text) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT hashtextextended('holdfast.callback ' || provider || ' ' || task_id, 0)
+$$;
+
 CREATE FUNCTION holdfast.mark_submitted(job_id text, task_id text, endpoint text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -183,6 +190,7 @@ BEGIN
     END IF;
 
     -- Callbacks that came before the task id was known are matched now.
+    PERFORM pg_advisory_xact_lock(callback_lock(j.provider, mark_submitted.task_id));
     UPDATE callback SET result = 'matched', job_id = j.job_id
     WHERE result = 'unmatched' AND provider = j.provider
         AND candidates = ARRAY[mark_submitted.task_id];

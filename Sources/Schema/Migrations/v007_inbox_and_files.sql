@@ -37,6 +37,10 @@ BEGIN
         JOIN callback c USING (callback_id) WHERE c.drained_at IS NULL ORDER BY r.callback_id
     LOOP
         found_job := NULL; told := 'unmatched';
+        -- While the application is marking this very task, or another run reads a copy of this
+        -- callback, it stays in the inbox: the task may be known the moment after.
+        CONTINUE WHEN cardinality(one.candidates) = 1
+            AND NOT pg_try_advisory_xact_lock(callback_lock(one.provider, one.candidates[1]));
         IF one.secret_check IN ('wrong', 'missing') THEN
             told := 'refused';
         ELSE

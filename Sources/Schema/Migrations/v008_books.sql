@@ -7,6 +7,8 @@ SELECT 'blocked'::text AS class, j.job_id AS subject,
         AS detail,
     CASE j.credit_state WHEN 'held' THEN j.credits END AS credits,
     CASE j.blocked WHEN 'brake' THEN 'holdfast policy release-brake --job ' || j.job_id
+        WHEN 'submission_unknown' THEN 'look for the task at the provider; then SELECT '
+            || 'holdfast.mark_submitted(job, task), or holdfast job abandon ' || j.job_id
         ELSE 'holdfast job show ' || j.job_id || '; then holdfast job requeue ' || j.job_id END AS fix
 FROM holdfast.job j WHERE j.blocked IS NOT NULL
 UNION ALL

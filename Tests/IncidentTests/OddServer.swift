@@ -1,0 +1,65 @@
+import Foundation
+import Glibc
+import TestSupport
+
+/// A web server of a test's own that gives everybody the same bytes, whatever they ask for.
+final class OddServer: Sendable {
+    let port: Int
+    private let listener: Int32
+
+    /// - Parameter answer: All of it, from the status line on.
+    init(_ answer: [UInt8]) throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &name) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, length) == 0 && listen(listener, 64) == 0
+                    && getsockname(listener, $0, &length) == 0
+            }
+        }
+        guard isBound else { throw TestSupportError("no port for an odd server") }
+        self.listener = listener
+        port = Int(UInt16(bigEndian: name.sin_port))
+        Thread.detachNewThread { Self.serve(listener, answer) }
+    }
+
+    /// A whole answer with a length and a declared type.
+    convenience init(type: String, _ body: [UInt8]) throws {
+        let head =
+            "HTTP/1.1 200 OK\r\nContent-Type: \(type)\r\nContent-Length: \(body.count)\r\n"
+            + "Connection: close\r\n\r\n"
+        try self.init(Array(head.utf8) + body)
+    }
+
+    deinit { shutdown(listener, Int32(SHUT_RDWR)) }
+
+    func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
+
+    private static func serve(_ listener: Int32, _ answer: [UInt8]) {
+        while true {
+            let peer = accept(listener, nil, nil)
+            guard peer >= 0 else { break }
+            var request: [UInt8] = []
+            var chunk = [UInt8](repeating: 0, count: 4096)
+            while !request.suffix(4).elementsEqual("\r\n\r\n".utf8) {
+                let count = read(peer, &chunk, chunk.count)
+                guard count > 0 else { break }
+                request += chunk[..<count]
+            }
+            var rest = answer[...]
+            while !rest.isEmpty {
+                let sent = rest.withUnsafeBytes {
+                    send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+                }
+                guard sent > 0 else { break }
+                rest = rest.dropFirst(sent)
+            }
+            shutdown(peer, Int32(SHUT_WR))
+            close(peer)
+        }
+        close(listener)
+    }
+}
