@@ -103,14 +103,15 @@ final class BadInputScene: Sendable {
             "job", "asset", "transfer", "account", "task", "observation", "job_event", "callback",
             "break", "policy", "provider",
         ]
-        return try tables.map { table in
-            let digest = try line.value(
-                """
-                SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), ''))
-                FROM holdfast.\(raw: table) t
-                """)
-            return "\(table) \(digest)"
-        }.joined(separator: "\n")
+        let parts = tables.map { table in
+            """
+            SELECT '\(table)' AS name, md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), ''))
+                AS digest FROM holdfast.\(table) t
+            """
+        }
+        return try line.sql(SQL(raw: parts.joined(separator: " UNION ALL "))).map { row in
+            "\(try row.text("name")) \(try row.text("digest"))"
+        }.sorted().joined(separator: "\n")
     }
 
     // MARK: What is checked
@@ -138,28 +139,24 @@ final class BadInputScene: Sendable {
         _ finished: Finished, _ what: String, _ place: SourceLocation = #_sourceLocation
     ) throws {
         var spoken = ["standard output": finished.stdout, "standard error": finished.stderr]
-        for table in ["observation", "job_event", "run", "break", "callback"] {
-            spoken[table] = try line.value(
-                """
-                SELECT coalesce(string_agg(t::text, E'\\n'), '')
-                FROM (SELECT * FROM holdfast.\(raw: table)) t
-                """)
+        // The inbox keeps bodies whole, as bytes; its words are looked at all the same.
+        let rows = ["observation", "job_event", "run", "break", "callback"].map {
+            "SELECT '\($0)' AS place, t::text AS words FROM holdfast.\($0) t"
         }
-        for column in [
+        let messages = [
             "job.error_message", "job.blocked_reason", "asset.error_message", "task.error_message",
-        ] {
-            let parts = column.split(separator: ".")
-            spoken[column] = try line.value(
-                """
-                SELECT coalesce(string_agg(\(raw: String(parts[1])), E'\\n'), '')
-                FROM holdfast.\(raw: String(parts[0]))
-                """)
+        ].map { place in
+            let table = place.prefix { $0 != "." }
+            return "SELECT '\(place)', \(place) FROM holdfast.\(table)"
+        }
+        let kept = SQL(raw: (rows + messages).joined(separator: " UNION ALL "))
+        for row in try line.sql(kept) {
+            spoken[try row.text("place"), default: ""] += try row.optionalText("words") ?? ""
         }
         for canary in Self.canaries {
-            for (where_, text) in spoken {
-                // The inbox keeps bodies whole, as bytes; its words are checked all the same.
+            for (source, text) in spoken {
                 #expect(
-                    !text.contains(canary), "\(canary) in \(where_) (\(what))",
+                    !text.contains(canary), "\(canary) in \(source) (\(what))",
                     sourceLocation: place)
             }
         }

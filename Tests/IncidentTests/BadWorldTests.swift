@@ -7,7 +7,7 @@ import Testing
 
 /// A world that is wrong around settings that are right: keys that are refused, disks that are
 /// full, databases that go away, and signals.
-@Suite struct BadWorld {
+@Suite(.serialized) struct BadWorld {
     // MARK: Keys
 
     @Test func `a provider without credentials keeps its jobs, and the others go on`() async throws
@@ -44,7 +44,7 @@ import Testing
     ) async throws {
         let scene = try BadInputScene()
         let line = scene.line
-        try line.unthrottle()
+        try line.liftRates()
         let ids = (1...8).map { "job-\($0)" }
         for id in ids {
             try line.open(
@@ -305,6 +305,16 @@ import Testing
         }
         #expect(try line.outcome("gone") == "failed/voided/result_lost")
         #expect(try line.outcome("refused") == "failed/voided/provider_failed")
+        // The canaries were alive: the addresses have their queries, the evidence had our inputs.
+        #expect(
+            try line.value("SELECT source_url FROM holdfast.asset WHERE job_id = 'gone'")
+                .contains("token=sim%2F"))
+        #expect(
+            try line.value(
+                """
+                SELECT count(*) FROM holdfast.observation
+                WHERE evidence LIKE '%"param":"[redacted]"%'
+                """) != "0")
     }
 }
 

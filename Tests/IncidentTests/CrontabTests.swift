@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The crontab that users install: read as cron reads it, and run as cron runs it.
-@Suite struct Crontab {
+@Suite(.serialized) struct Crontab {
     struct Line: Sendable, CustomTestStringConvertible {
         var times: [String]
         var user: String

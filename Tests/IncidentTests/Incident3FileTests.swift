@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// KIE: finished, paid for, not in the library: what the customer gets is the file.
-@Suite struct Incident3Files {
+@Suite(.serialized) struct Incident3Files {
     /// Around the sizes at which the mirrorer does something else: the first bytes that tell the
     /// type, one block, more than one.
     @Test(arguments: [
@@ -65,7 +65,7 @@ import Testing
     func `I-3c a body that is not the whole file is never delivered`(_ fault: String) async throws {
         let line = try RescueLine()
         // A source that hangs is cut off by the limit of one transfer.
-        try line.decree("transfer_limit", "2s")
+        try line.setPolicy("transfer_limit", "1s")
         try line.open(
             "job-1", taskID: "task-1",
             task: .init([
@@ -202,7 +202,7 @@ import Testing
         async throws
     {
         let line = try RescueLine()
-        try line.decree("max_file_bytes", "99999")
+        try line.setPolicy("max_file_bytes", "99999")
         for (id, bytes) in [("within", 99_999), ("beyond", 100_000)] {
             try line.open(
                 id, taskID: "task-\(id)",
@@ -216,7 +216,7 @@ import Testing
         try line.checkDelivered("within", task: "task-within")
         #expect(try line.outcome("beyond") == "succeeded/held")
         #expect(line.storedFiles() == ["account-within/video/within_0.mp4"])
-        try line.decree("max_file_bytes", "100000")
+        try line.setPolicy("max_file_bytes", "100000")
         _ = try await line.run("storage-mirrorer", offset: "+1h")
         try line.checkDelivered("beyond", task: "task-beyond")
     }
@@ -242,7 +242,7 @@ import Testing
 
     @Test func `I-3c two hosts store sixty files of twenty jobs once`() async throws {
         let line = try RescueLine()
-        try line.unthrottle()
+        try line.liftRates()
         for n in 1...20 { try line.open("job-\(n)", outputs: 3, taskID: "task-\(n)") }
         _ = try await line.run("stuck-sweeper", offset: "+6m")
         _ = try await line.twoHosts("storage-mirrorer", offset: "+6m")

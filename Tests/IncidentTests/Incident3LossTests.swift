@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// KIE: finished, paid for, not in the library: the URL expired before we came.
-@Suite struct Incident3Losses {
+@Suite(.serialized) struct Incident3Losses {
     @Test func `I-3d a URL that expired is refreshed once, and the file delivered`() async throws {
         let line = try RescueLine()
         try line.open(
@@ -23,7 +23,7 @@ import Testing
 
     @Test func `I-3d two hosts refresh twenty expired URLs once each`() async throws {
         let line = try RescueLine()
-        try line.unthrottle()
+        try line.liftRates()
         for n in 1...20 {
             try line.open(
                 "job-\(n)", taskID: "task-\(n)",
@@ -46,8 +46,8 @@ import Testing
                 "job-\(n)", taskID: "task-\(n)",
                 task: .init([.init(key: "files_expired", value: true)]))
         }
-        try line.decree("rate", "0.02", provider: "kie")
-        try line.decree("rate_burst", "5", provider: "kie")
+        try line.setPolicy("rate", "0.02", provider: "kie")
+        try line.setPolicy("rate_burst", "5", provider: "kie")
         for minutes in stride(from: 6, through: 126, by: 10) {
             try await line.minute(offset: "+\(minutes)m")
         }
@@ -112,7 +112,7 @@ import Testing
 
     @Test func `I-3d two hosts void the holds of twenty lost files once each`() async throws {
         let line = try RescueLine()
-        try line.unthrottle()
+        try line.liftRates()
         for n in 1...20 {
             try line.open(
                 "job-\(n)", taskID: "task-\(n)",
@@ -192,7 +192,7 @@ import Testing
         _ fault: String
     ) async throws {
         let line = try RescueLine()
-        try line.decree("transfer_limit", "2s")
+        try line.setPolicy("transfer_limit", "1s")
         try line.open(
             "job-1", taskID: "task-1",
             task: .init([.init(key: "file_fault", value: .string(fault))]))
@@ -281,7 +281,7 @@ import Testing
         async throws
     {
         let line = try RescueLine()
-        try line.decree("partial", "fail")
+        try line.setPolicy("partial", "fail")
         try threeWithOneGone(line)
         _ = try await line.run("storage-mirrorer", offset: "+1m")
         #expect(try line.outcome("job-1") == "failed/voided/result_lost")

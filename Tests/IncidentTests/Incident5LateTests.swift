@@ -6,7 +6,7 @@ import Testing
 
 /// Twenty-minute videos behind a five-minute limit: finished after the credits were
 /// given back.
-@Suite struct Incident5Late {
+@Suite(.serialized) struct Incident5Late {
     /// How the hold came to be voided before the task finished.
     enum Return: String, CaseIterable, Sendable {
         /// By us, at the end of the watch window, on a healthy answer.
@@ -96,7 +96,7 @@ import Testing
     @Test(arguments: Return.allCases)
     func `I-5d where the policy waives, nobody is charged`(_ how: Return) async throws {
         let line = try RescueLine()
-        try line.decree("late_success", "waive")
+        try line.setPolicy("late_success", "waive")
         try await returned(line, how)
         try finish(line)
         let reports = try await line.minute(offset: "+27h")
@@ -168,7 +168,7 @@ import Testing
         async throws
     {
         let line = try RescueLine()
-        try line.unthrottle()
+        try line.liftRates()
         for n in 1...20 {
             try line.open("job-\(n)", taskID: "task-\(n)")
             try line.sql("SELECT holdfast.mark_timed_out(\("job-\(n)"))")
@@ -216,7 +216,7 @@ import Testing
         async throws
     {
         let line = try RescueLine()
-        try line.decree("capture_at", "succeeded")
+        try line.setPolicy("capture_at", "succeeded")
         try line.open(
             "job-1", taskID: "task-1", task: .init([.init(key: "file_fault", value: "gone")]))
         _ = try await line.run("stuck-sweeper", offset: "+6m")
@@ -236,7 +236,7 @@ import Testing
 
     @Test func `I-5d where credits are captured on success, delivery moves none`() async throws {
         let line = try RescueLine()
-        try line.decree("capture_at", "succeeded")
+        try line.setPolicy("capture_at", "succeeded")
         try line.open("job-1", taskID: "task-1")
         try await line.minute(offset: "+6m")
         try line.checkDelivered("job-1", task: "task-1")
@@ -247,7 +247,7 @@ import Testing
         async throws
     {
         let line = try RescueLine()
-        try line.decree("capture_at", "succeeded")
+        try line.setPolicy("capture_at", "succeeded")
         try line.open(
             "job-1", outputs: 3, taskID: "task-1", task: .init([.init(key: "outputs", value: 2)]))
         try line.order(

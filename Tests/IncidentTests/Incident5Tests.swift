@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Twenty-minute videos behind a five-minute limit: jobs that end as they should.
-@Suite struct Incident5 {
+@Suite(.serialized) struct Incident5 {
     @Test func `I-5a the customer pays once, for a file that is there`() async throws {
         let line = try RescueLine()
         try line.open(
@@ -53,7 +53,7 @@ import Testing
         let chance = SeededGenerator()
         var draw = chance
         let line = try RescueLine()
-        try line.unthrottle()
+        try line.liftRates()
         for n in 1...24 {
             try line.open(
                 "job-\(n)", account: "account-\(n % 4)",
@@ -120,7 +120,7 @@ import Testing
 
     @Test func `I-5b two hosts and a crash void thirty holds once each`() async throws {
         let line = try RescueLine()
-        try line.unthrottle()
+        try line.liftRates()
         for n in 1...30 {
             try line.open(
                 "job-\(n)", taskID: "task-\(n)", task: .init([.init(key: "outcome", value: "fail")])
@@ -179,7 +179,7 @@ import Testing
 
     @Test func `I-5c two hosts and a crash deliver twenty timed-out jobs once each`() async throws {
         let line = try RescueLine()
-        try line.unthrottle()
+        try line.liftRates()
         for n in 1...20 {
             try line.open("job-\(n)", taskID: "task-\(n)")
             try line.sql("SELECT holdfast.mark_timed_out(\("job-\(n)"))")

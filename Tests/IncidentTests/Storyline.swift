@@ -10,23 +10,6 @@ import Testing
 extension RescueLine {
     // MARK: The story
 
-    /// Sets a policy as a person would.
-    func decree(_ key: String, _ value: String, provider: String = "") throws {
-        try sql(
-            """
-            INSERT INTO holdfast.policy (key, provider, value)
-            VALUES (\(key), \(provider), \(value))
-            ON CONFLICT (key, provider, kind, model, is_default) DO UPDATE SET value = excluded.value
-            """)
-    }
-
-    /// No limit on requests, for replays with many jobs.
-    func unthrottle() throws {
-        for key in ["rate", "rate_burst"] {
-            for provider in ["kie", "kling"] { try decree(key, "100000", provider: provider) }
-        }
-    }
-
     /// Two copies of an executable, started together.
     func twoHosts(_ name: String, offset: String) async throws -> [Finished] {
         async let one = run(name, offset: offset)
