@@ -51,11 +51,7 @@ struct Question {
 
 extension Question {
     /// The request that asks it, with credentials made for this call.
-    ///
-    /// A retry's token is dated a second later for each try: within one second it would otherwise
-    /// be, bit for bit, the one that was just refused.
     func request(_ provider: any Provider, now: Instant) throws -> Request? {
-        let now = now + .seconds(tries)
         if case .lookup = kind {
             return try provider.lookupRequest(jobID: item.jobID, endpoint: endpoint, now: now)
         }

@@ -39,7 +39,7 @@ import Testing
             "HTTP", "Jobs", "Ledger", "Providers", "Schema", "Storage", "Glibc",
         ]),
         "ProviderSimulator": [
-            "Core", "ArgumentParser", "Crypto", "FlyingFox", "Foundation", "Glibc",
+            "Core", "ArgumentParser", "Crypto", "Foundation", "Glibc",
         ],
         "TestSupport": [
             "Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers", "Foundation", "Glibc",
