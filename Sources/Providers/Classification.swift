@@ -13,8 +13,8 @@ package enum Classification {
     ) -> JSONValue {
         let answer = Answer(httpStatus: httpStatus, headers: headers, body: body)
         guard kind != .list else {
-            let tasks = provider.tasks(inList: answer, endpoint: endpoint, now: now) ?? []
-            return ["tasks": .array(tasks.map(object))]
+            let page = provider.listPage(answer, endpoint: endpoint, cursor: nil, now: now)
+            return ["tasks": .array((page?.tasks ?? []).map { object($0.verdict) })]
         }
         return object(
             provider.verdict(

@@ -31,13 +31,29 @@ package protocol Provider: Sendable {
         _ answer: Answer, askedTaskID: String?, endpoint: String?, kind: AnswerKind, now: Instant
     ) -> Verdict
 
-    /// The request for one page of the task list; nil where the provider has none.
+    /// The second request of a provider that tells the end and the files apart; nil when the first
+    /// answer says all there is. Its answer is read as `AnswerKind.result`.
     ///
-    /// - Parameter page: Counted from 1.
-    func listRequest(endpoint: String, page: Int, now: Instant) throws(Failure) -> Request?
+    /// - Parameter answer: The answer to `pollRequest`.
+    func resultRequest(
+        after answer: Answer, taskID: String, endpoint: String, now: Instant
+    ) throws(Failure) -> Request?
 
-    /// Every task in a list, in order; nil when the answer is no list that can be understood.
-    func listedTasks(_ answer: Answer, endpoint: String?, now: Instant) -> [ListedTask]?
+    /// The families whose lists hold the tasks of jobs at `endpointsInUse`; empty where the provider
+    /// has no list.
+    func listEndpoints(inUse endpointsInUse: [String]) -> [String]
+
+    /// The request for one page of the task list, newest first; nil where the provider has none.
+    ///
+    /// - Parameter cursor: What the page before gave; nil for the first page.
+    func listRequest(endpoint: String, cursor: String?, now: Instant) throws(Failure) -> Request?
+
+    /// One page of a task list; nil when the answer is no list that can be understood.
+    ///
+    /// - Parameter cursor: What the page was asked with, from which some tell the next one.
+    func listPage(
+        _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
+    ) -> ListPage?
 
     /// The request that finds a task by our own id; nil where the provider cannot.
     func lookupRequest(jobID: String, endpoint: String, now: Instant) throws(Failure) -> Request?
@@ -48,6 +64,10 @@ package protocol Provider: Sendable {
     /// The request for a fresh URL of a file whose URL expired; nil where the provider cannot.
     func refreshRequest(url: String, now: Instant) throws(Failure) -> Request?
     func refreshedURL(_ answer: Answer) -> RefreshAnswer
+
+    /// The headers that a download of a result needs, credentials among them; empty for a public
+    /// file, and for every address that is not the provider's own.
+    func downloadHeaders(for url: String) throws(Failure) -> [Header]
 }
 
 extension Provider {
@@ -57,17 +77,25 @@ extension Provider {
         settings.credentials.count == Self.credentialVariables.count
     }
 
-    package func tasks(inList answer: Answer, endpoint: String?, now: Instant) -> [Verdict]? {
-        listedTasks(answer, endpoint: endpoint, now: now)?.map(\.verdict)
-    }
-
-    package func listRequest(
-        endpoint: String, page: Int, now: Instant
+    package func resultRequest(
+        after answer: Answer, taskID: String, endpoint: String, now: Instant
     ) throws(Failure) -> Request? {
         nil
     }
 
-    package func listedTasks(_ answer: Answer, endpoint: String?, now: Instant) -> [ListedTask]? {
+    package func listEndpoints(inUse endpointsInUse: [String]) -> [String] {
+        facts.canList ? [""] : []
+    }
+
+    package func listRequest(
+        endpoint: String, cursor: String?, now: Instant
+    ) throws(Failure) -> Request? {
+        nil
+    }
+
+    package func listPage(
+        _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
+    ) -> ListPage? {
         nil
     }
 
@@ -88,6 +116,8 @@ extension Provider {
     package func refreshedURL(_ answer: Answer) -> RefreshAnswer {
         .refused("\(name) cannot refresh a URL")
     }
+
+    package func downloadHeaders(for url: String) throws(Failure) -> [Header] { [] }
 
     /// The credential kept under `variable`.
     func credential(_ variable: String) throws(Failure) -> String {
@@ -150,11 +180,17 @@ package struct ProviderFacts: Sendable {
     package var canLookUpByOwnID: Bool
     package var canList: Bool
     package var canRefresh: Bool
+    /// The unit in which answers tell what a task cost; nil where they do not.
+    package var costUnit: String?
+    /// Files are handed out against the provider's key only.
+    package var downloadNeedsCredentials: Bool
+    package var webhook: WebhookScheme
 
     package init(
         ratePerSecond: Int, rateBurst: Int, rateSource: String, urlLife: Duration,
-        mayRefuseGoodCredentials: Bool = false, canLookUpByOwnID: Bool, canList: Bool,
-        canRefresh: Bool
+        mayRefuseGoodCredentials: Bool = false, canLookUpByOwnID: Bool = false,
+        canList: Bool = false, canRefresh: Bool = false, costUnit: String? = nil,
+        downloadNeedsCredentials: Bool = false, webhook: WebhookScheme = .unsigned
     ) {
         self.ratePerSecond = ratePerSecond
         self.rateBurst = rateBurst
@@ -164,6 +200,38 @@ package struct ProviderFacts: Sendable {
         self.canLookUpByOwnID = canLookUpByOwnID
         self.canList = canList
         self.canRefresh = canRefresh
+        self.costUnit = costUnit
+        self.downloadNeedsCredentials = downloadNeedsCredentials
+        self.webhook = webhook
+    }
+}
+
+/// How a provider proves that a callback is its own.
+package enum WebhookScheme: Equatable, Sendable {
+    /// Nothing is signed: only our own secret or tag in the address can tell.
+    case unsigned
+    /// `X-Webhook-Signature` is the base64 HMAC-SHA256 of task id, dot and `X-Webhook-Timestamp`; the
+    /// body is not covered. The key is in the variable.
+    case taskHMAC(keyVariable: String)
+    /// Standard Webhooks: `webhook-id`, `webhook-timestamp` and `webhook-signature`, HMAC-SHA256 over
+    /// id, timestamp and body. After `whsec_` the secret is base64, or text as it stands.
+    case standard(secretVariable: String, secretIsBase64: Bool)
+    /// ED25519 over request id, user id, timestamp and the body's digest; the provider publishes its
+    /// keys at the address, which the variable overrides.
+    case publishedKeys(url: String, urlVariable: String)
+    /// The secret itself comes in a header; the one that is expected is in the variable.
+    case clearSecret(header: String, secretVariable: String)
+}
+
+/// One page of a provider's task list.
+package struct ListPage: Equatable, Sendable {
+    package var tasks: [ListedTask]
+    /// Asks for the page after this one, with older tasks; nil on the last page.
+    package var next: String?
+
+    package init(tasks: [ListedTask], next: String?) {
+        self.tasks = tasks
+        self.next = next
     }
 }
 
@@ -172,11 +240,16 @@ package struct ListedTask: Equatable, Sendable {
     package var verdict: Verdict
     /// The id that the application gave the task when it created it.
     package var ownID: String?
+    /// Where the provider calls back, as it echoes it: the job's id and tag may stand in it.
+    package var callbackURL: String?
     package var createdAt: Instant?
 
-    package init(verdict: Verdict, ownID: String?, createdAt: Instant?) {
+    package init(
+        verdict: Verdict, ownID: String? = nil, callbackURL: String? = nil, createdAt: Instant?
+    ) {
         self.verdict = verdict
         self.ownID = ownID
+        self.callbackURL = callbackURL
         self.createdAt = createdAt
     }
 }

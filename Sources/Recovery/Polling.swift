@@ -228,19 +228,26 @@ struct Polling: ~Copyable {
                 if case .retrigger(let attempt) = question.kind {
                     settle(retrigger: question, attempt: attempt, response)
                 } else {
-                    settle(
-                        question, read(response, question), status: response.status,
-                        body: response.body)
+                    take(response, question)
                 }
             }
         }
     }
 
-    private func read(_ response: Response, _ question: Question) -> Verdict {
-        guard let provider = wiring.providers.provider(question.item.provider) else {
-            return Verdict(state: .unknown, errorClass: .transient)
+    /// Reads an answer, and asks for the files where it says that the task has ended without them.
+    private mutating func take(_ response: Response, _ question: Question) {
+        let name = question.item.provider
+        guard let provider = wiring.providers.provider(name) else { return }
+        var question = question
+        let now = wiring.wallClock()
+        let verdict = question.verdict(provider, response, now: now)
+        if question.needsResult(after: Answer(response), verdict, provider, now: now) {
+            tallies[name, default: AnswerTally()].add(isFailure: false, retryAfter: nil)
+            healthy.insert(name)
+            waiting.append(question)
+        } else {
+            settle(question, verdict, status: response.status, body: response.body)
         }
-        return question.verdict(provider, response, now: wiring.wallClock())
     }
 
     // MARK: Deciding

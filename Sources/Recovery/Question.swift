@@ -21,6 +21,8 @@ struct Question {
     var tries = 0
     /// The answer that says most among those of the families asked so far.
     var best: (verdict: Verdict, status: Int?, body: [UInt8])?
+    /// The answer that said that the task has ended, where the files take a second request.
+    var first: (answer: Answer, verdict: Verdict)?
 
     init(item: WorkItem, kind: Kind, endpoints: [String]) {
         self.item = item
@@ -38,14 +40,43 @@ struct Question {
     /// Takes an answer in, and says whether another request is worth its while.
     mutating func learn(_ verdict: Verdict, status: Int?, body: [UInt8]) -> Next {
         tries += 1
+        var verdict = verdict
+        if let first {
+            // The answer with the files may have neither an id nor a price of its own.
+            verdict.taskID = verdict.taskID ?? first.verdict.taskID
+            verdict.cost = verdict.cost ?? first.verdict.cost
+        }
         // "Not here" from one family must not hide that another could not be asked.
-        if best == nil || !verdict.taskIsUnknownHere || verdict.isHealthy {
+        if best == nil || first != nil || !verdict.taskIsUnknownHere || verdict.isHealthy {
             best = (verdict, status, body)
         }
         if verdict.isHealthy { return .decide }
         if verdict.credentialsRefused, tries < Self.credentialTries { return .askAgain }
-        if verdict.taskIsUnknownHere, place + 1 < endpoints.count { return .askNextFamily }
+        if verdict.taskIsUnknownHere, first == nil, place + 1 < endpoints.count {
+            return .askNextFamily
+        }
         return .decide
+    }
+
+    /// Whether the files of a task that has ended take a second request, which is then the next one.
+    mutating func needsResult(
+        after answer: Answer, _ verdict: Verdict, _ provider: any Provider, now: Instant
+    ) -> Bool {
+        guard case .poll = kind, first == nil, verdict.isHealthy, let taskID = item.taskID,
+            let request = try? provider.resultRequest(
+                after: answer, taskID: taskID, endpoint: endpoint, now: now),
+            !request.url.isEmpty
+        else { return false }
+        first = (answer, verdict)
+        tries = 0
+        // Until it is known what came of the task, nothing may be concluded from its running on.
+        best = (
+            Verdict(
+                taskID: verdict.taskID, state: .unknown, errorClass: .transient,
+                errorMessage: "the task has ended, and what came of it is not known yet"),
+            answer.httpStatus, answer.body
+        )
+        return true
     }
 }
 
@@ -54,6 +85,10 @@ extension Question {
     func request(_ provider: any Provider, now: Instant) throws -> Request? {
         if case .lookup = kind {
             return try provider.lookupRequest(jobID: item.jobID, endpoint: endpoint, now: now)
+        }
+        if let first {
+            return try provider.resultRequest(
+                after: first.answer, taskID: item.taskID ?? "", endpoint: endpoint, now: now)
         }
         return try provider.pollRequest(taskID: item.taskID ?? "", endpoint: endpoint, now: now)
     }
@@ -65,7 +100,8 @@ extension Question {
                 answer, jobID: item.jobID, endpoint: endpoint, now: now)
         }
         return provider.verdict(
-            answer, askedTaskID: item.taskID, endpoint: endpoint, kind: .poll, now: now)
+            answer, askedTaskID: item.taskID, endpoint: endpoint,
+            kind: first == nil ? .poll : .result, now: now)
     }
 
     /// The decision for what was learned, with its evidence; nil when nothing was.

@@ -117,7 +117,11 @@ package enum Rehearsal {
         request.timeout = wiring.run.requestTimeout
         do {
             let response = try ask(request)
-            let verdict = question.verdict(provider, response, now: wiring.wallClock())
+            let now = wiring.wallClock()
+            let verdict = question.verdict(provider, response, now: now)
+            if question.needsResult(after: Answer(response), verdict, provider, now: now) {
+                return .askAgain
+            }
             return question.learn(verdict, status: response.status, body: response.body)
         } catch let error as HTTPError {
             return question.learn(.failed(error), status: nil, body: [])

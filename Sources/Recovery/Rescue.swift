@@ -11,6 +11,8 @@ struct Rescue {
         case refresh
         /// The task asked about again: its answer may name a fresh address.
         case poll(endpoint: String)
+        /// The files of a task that an answer said has ended.
+        case result(endpoint: String)
     }
 
     var landing: Landing
@@ -60,16 +62,24 @@ extension StorageMirror {
             rescue.question = .poll(endpoint: endpoint)
             request = try provider.pollRequest(taskID: taskID, endpoint: endpoint, now: now)
         }
-        guard var request else {
+        guard let request else {
             // Nobody can be asked: the source's word stands.
             return rescue.isGone
                 ? try giveUp(rescue.landing, rescue.reason, connection)
                 : try putOff(rescue.landing, rescue.reason, connection)
         }
-        guard try limits.take(connection, provider: item.provider, wanted: 1) == 1 else {
+        try send(request, for: rescue, connection)
+    }
+
+    private mutating func send(
+        _ request: Request, for rescue: Rescue, _ connection: borrowing Connection
+    ) throws {
+        let provider = rescue.landing.item.provider
+        guard try limits.take(connection, provider: provider, wanted: 1) == 1 else {
             return try putOff(
                 rescue.landing, rescue.reason + "; the provider's rate is used up", connection)
         }
+        var request = request
         request.timeout = wiring.run.requestTimeout
         nextTag += 1
         rescues[nextTag] = rescue
@@ -103,23 +113,44 @@ extension StorageMirror {
                 try putOff(rescue.landing, "no fresh address: \(message)", connection)
             }
         case .poll(let endpoint):
+            let now = wiring.wallClock()
             let verdict = provider.verdict(
-                answer, askedTaskID: item.taskID, endpoint: endpoint, kind: .poll,
-                now: wiring.wallClock())
-            if verdict.state == .succeeded, item.ordinal < verdict.resultURLs.count {
-                try refetch(
-                    rescue.landing, verdict.resultURLs[item.ordinal], verdict.urlExpiresAt,
-                    connection)
-            } else if verdict.isHealthy || verdict.errorClass == .final {
-                rescue.isGone
-                    ? try giveUp(rescue.landing, rescue.reason, connection)
-                    : try putOff(rescue.landing, rescue.reason, connection)
+                answer, askedTaskID: item.taskID, endpoint: endpoint, kind: .poll, now: now)
+            if verdict.isHealthy, let taskID = item.taskID,
+                let request = try provider.resultRequest(
+                    after: answer, taskID: taskID, endpoint: endpoint, now: now)
+            {
+                var again = rescue
+                again.question = .result(endpoint: endpoint)
+                try send(request, for: again, connection)
             } else {
-                try putOff(
-                    rescue.landing,
-                    "no fresh address: \(verdict.errorMessage ?? "the provider gave no clear answer")",
-                    connection)
+                try follow(verdict, rescue, connection)
             }
+        case .result(let endpoint):
+            let verdict = provider.verdict(
+                answer, askedTaskID: item.taskID, endpoint: endpoint, kind: .result,
+                now: wiring.wallClock())
+            try follow(verdict, rescue, connection)
+        }
+    }
+
+    /// Fetches the file from where the task now says that it is, or takes the source at its word.
+    private mutating func follow(
+        _ verdict: Verdict, _ rescue: Rescue, _ connection: borrowing Connection
+    ) throws {
+        let ordinal = rescue.landing.item.ordinal
+        if verdict.state == .succeeded, ordinal < verdict.resultURLs.count {
+            try refetch(
+                rescue.landing, verdict.resultURLs[ordinal], verdict.urlExpiresAt, connection)
+        } else if verdict.isHealthy || verdict.errorClass == .final {
+            rescue.isGone
+                ? try giveUp(rescue.landing, rescue.reason, connection)
+                : try putOff(rescue.landing, rescue.reason, connection)
+        } else {
+            try putOff(
+                rescue.landing,
+                "no fresh address: \(verdict.errorMessage ?? "the provider gave no clear answer")",
+                connection)
         }
     }
 

@@ -133,11 +133,16 @@ package struct StorageMirror: ~Copyable {
         } catch {
             return
         }
+        let item = landing.item
+        // A file behind the provider's key; without the key it is asked for bare, and refused.
+        let headers =
+            (try? wiring.providers.provider(item.provider)?.downloadHeaders(for: item.sourceURL))
+            ?? []
         nextTag += 1
         landings[nextTag] = landing
         client?.download(
             Request(
-                url: landing.item.sourceURL, timeout: wiring.run.transferLimit,
+                url: item.sourceURL, headers: headers, timeout: wiring.run.transferLimit,
                 egress: .publicOnly(allowing: target.egressAllow)),
             tag: nextTag, sink: landing)
     }

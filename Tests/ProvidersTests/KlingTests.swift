@@ -224,24 +224,27 @@ struct KlingTests {
         let sample = try #require(SampleCase.all.first { $0.file == "kling/list-page.json" })
         let provider = try #require(
             try ProviderRegistry(environment: Self.configured).provider("kling"))
-        let tasks = try #require(provider.listedTasks(sample.answer, endpoint: nil, now: testNow))
+        let tasks = try #require(
+            provider.listPage(sample.answer, endpoint: nil, cursor: nil, now: testNow)?.tasks)
         #expect(tasks.map(\.ownID) == Array(repeating: "job-20260311-77", count: 3))
         #expect(
             tasks.map(\.createdAt)
                 == Array(repeating: Instant(microseconds: 1_773_190_000_123_000), count: 3))
-        let request = try provider.listRequest(endpoint: "generations", page: 2, now: testNow)
+        let request = try provider.listRequest(endpoint: "generations", cursor: "2", now: testNow)
         #expect(request?.url.hasSuffix("/v1/images/generations?pageNum=2&pageSize=500") == true)
         for (status, body) in [
             (401, #"{"code":1002}"#), (200, "<html>"), (200, #"{"code":1303,"data":[]}"#),
             (500, #"{"code":0,"data":[]}"#),
         ] {
             #expect(
-                provider.tasks(
-                    inList: Answer(httpStatus: status, body: Array(body.utf8)), endpoint: nil,
+                provider.listPage(
+                    Answer(httpStatus: status, body: Array(body.utf8)), endpoint: nil, cursor: nil,
                     now: testNow) == nil)
         }
         let empty = Answer(httpStatus: 200, body: Array(#"{"code":0,"data":[]}"#.utf8))
-        #expect(provider.tasks(inList: empty, endpoint: nil, now: testNow) == [])
+        #expect(
+            provider.listPage(empty, endpoint: nil, cursor: nil, now: testNow)
+                == ListPage(tasks: [], next: nil))
     }
 
     @Test(

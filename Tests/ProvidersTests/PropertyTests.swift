@@ -46,7 +46,7 @@ struct PropertyTests {
             let verdict = provider.verdict(
                 answer, askedTaskID: sample.askedTaskID, endpoint: sample.endpoint, kind: kind,
                 now: testNow)
-            _ = provider.tasks(inList: answer, endpoint: sample.endpoint, now: testNow)
+            _ = provider.listPage(answer, endpoint: sample.endpoint, cursor: nil, now: testNow)
             #expect(
                 (verdict.state == .succeeded) == !verdict.resultURLs.isEmpty, comment)
             #expect(

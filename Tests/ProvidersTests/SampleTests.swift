@@ -99,7 +99,9 @@ struct SampleTests {
         }
         if let expected = sample.tasks {
             let tasks = try #require(
-                provider.tasks(inList: sample.answer, endpoint: sample.endpoint, now: now))
+                provider.listPage(
+                    sample.answer, endpoint: sample.endpoint, cursor: nil, now: now)
+            ).tasks.map(\.verdict)
             #expect(tasks.count == expected.count)
             for (task, expected) in zip(tasks, expected) {
                 #expect(SampleCase.agrees(task, with: expected, asked: nil, false), "\(task)")

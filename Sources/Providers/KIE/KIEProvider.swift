@@ -21,7 +21,8 @@ package struct KIEProvider: Provider {
         ProviderFacts(
             ratePerSecond: 10, rateBurst: 10,
             rateSource: "documented: 10 status requests a second for each key",
-            urlLife: Self.urlLife, canLookUpByOwnID: false, canList: false, canRefresh: true)
+            urlLife: Self.urlLife, canRefresh: true, costUnit: "credits",
+            webhook: .taskHMAC(keyVariable: "HOLDFAST_KIE_WEBHOOK_KEY"))
     }
 
     package func endpoints(for task: TaskReference) -> [String] {

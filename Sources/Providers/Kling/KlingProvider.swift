@@ -13,6 +13,7 @@ package struct KlingProvider: Provider {
     /// Source: Kling portal, the query page of each model.
     static let urlLife = Duration.seconds(30 * 86_400)
     static let pageSize = 500
+    static let lastPage = 1000
 
     package let settings: ProviderSettings
 
@@ -23,7 +24,7 @@ package struct KlingProvider: Provider {
             ratePerSecond: 20, rateBurst: 20,
             rateSource: "our own choice: Kling documents no limit on queries",
             urlLife: Self.urlLife, mayRefuseGoodCredentials: true, canLookUpByOwnID: true,
-            canList: true, canRefresh: false)
+            canList: true, costUnit: "units")
     }
 
     package func endpoints(for task: TaskReference) -> [String] {
@@ -49,15 +50,28 @@ package struct KlingProvider: Provider {
         }
     }
 
+    /// One list for each kind of task, so that only the kinds in use are walked.
+    package func listEndpoints(inUse endpointsInUse: [String]) -> [String] {
+        let inUse = Set(endpointsInUse.compactMap { KlingKind.named($0)?.name })
+        return KlingKind.all.map(\.name).filter(inUse.contains)
+    }
+
+    /// - Parameter cursor: The page's number, counted from 1.
     package func listRequest(
-        endpoint: String, page: Int, now: Instant
+        endpoint: String, cursor: String?, now: Instant
     ) throws(Failure) -> Request? {
         let path = try path(endpoint)
+        let page = cursor.flatMap(Int.init) ?? 1
         return try request("\(path)?pageNum=\(page)&pageSize=\(Self.pageSize)", now: now)
     }
 
-    package func listedTasks(_ answer: Answer, endpoint: String?, now: Instant) -> [ListedTask]? {
-        KlingReader(answer, now: now).tasks()
+    package func listPage(
+        _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
+    ) -> ListPage? {
+        guard let tasks = KlingReader(answer, now: now).tasks() else { return nil }
+        let page = cursor.flatMap(Int.init) ?? 1
+        let isLast = tasks.count < Self.pageSize || page >= Self.lastPage
+        return ListPage(tasks: tasks, next: isLast ? nil : String(page + 1))
     }
 
     /// Kling takes `external_task_id` in the place of its own id.
