@@ -118,8 +118,15 @@ package final class ScratchDatabase: Sendable {
         _ template: DatabaseTemplate, _ admin: borrowing Connection, _ cluster: TestCluster
     ) throws {
         for role in template.roles {
-            let known = try admin.query("SELECT 1 AS one FROM pg_roles WHERE rolname = \(role)")
-            if known.isEmpty { try admin.execute("CREATE ROLE \(raw: role) LOGIN") }
+            // A test of the installer may have made the role before, and without a login.
+            try admin.execute(
+                """
+                DO $$ BEGIN
+                    CREATE ROLE \(raw: role) LOGIN;
+                EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                    ALTER ROLE \(raw: role) LOGIN;
+                END $$
+                """)
         }
         // It gets its name when it is complete; a half-made one is made again.
         let draft = "draft_" + template.database.prefix(50)
