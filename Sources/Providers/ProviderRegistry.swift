@@ -5,6 +5,8 @@ package struct ProviderRegistry: Sendable {
     private static let all: [any Provider.Type] = [
         KIEProvider.self,
         KlingProvider.self,
+        ReplicateProvider.self,
+        LumaProvider.self,
     ]
 
     package static let names: [String] = all.map { $0.name }

@@ -47,7 +47,7 @@ struct ReadingRuleTests {
 
     @Test(
         "what cannot be read changes nothing and is asked again",
-        arguments: ["kie", "kling"], unreadableBodies)
+        arguments: ProviderRegistry.names, unreadableBodies)
     func unreadable(provider: String, body: String) {
         for kind in AnswerKind.allCases {
             for status in [200, 202, 301, 401, 403, 429, 500, 502, 599] {
@@ -177,7 +177,7 @@ struct ReadingRuleTests {
             ("Sat, 31 Nov", nil),
         ] as [(String, Int64?)])
     func retryAfter(value: String, seconds: Int64?) {
-        for provider in ["kie", "kling"] {
+        for provider in ProviderRegistry.names {
             let verdict = read(
                 provider, "{}", status: 429, headers: [Header("retry-after", value)])
             #expect(verdict.retryAfter == seconds.map { .seconds($0) })

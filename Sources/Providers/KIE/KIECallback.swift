@@ -25,13 +25,9 @@ struct KIECallback {
     private static let serviceCodes: Set<Int64> = [401, 402, 403, 404, 429, 455, 505]
 
     func verdict() -> Verdict {
-        var verdict = reader.read(RecordFinder(shape: Self.shape)) { finder, records in
-            self.verdict(on: records, by: finder)
-        }
-        // The codes of a callback are not about a question of ours.
-        verdict.taskIsUnknownHere = false
-        verdict.credentialsRefused = false
-        return verdict
+        reader.read(RecordFinder(shape: Self.shape)) { finder, records in
+            verdict(on: records, by: finder)
+        }.ofCallback
     }
 
     private func verdict(on records: [TaskRecord], by finder: RecordFinder) -> Verdict {
@@ -80,11 +76,11 @@ struct KIECallback {
         }
         if ["video_url", "video_id", "image_url"].contains(where: { fields.has($0) }) {
             // Runway: no state word; the code is the success.
-            if isOK { return (.succeeded, KIEReader.files(of: fields, at: [["video_url"]])) }
+            if isOK { return (.succeeded, fields.files(at: [["video_url"]])) }
         } else if isVeo(fields, id: id) {
             if isOK {
                 let places = [["info", "resultUrls"], ["info", "originUrls"]]
-                return (.succeeded, KIEReader.files(of: fields, at: places))
+                return (.succeeded, fields.files(at: places))
             }
             if let code, Self.veoFailures.contains(code) { return (.failed, []) }
         }
@@ -97,7 +93,7 @@ struct KIECallback {
         switch fields["callbackType"]?.nonBlankText?.word {
         case "text" where isOK, "first" where isOK: return (.running, [])
         case "complete" where isOK:
-            return (.succeeded, KIEReader.files(of: fields, at: [["data", "*", "audio_url"]]))
+            return (.succeeded, fields.files(at: [["data", "*", "audio_url"]]))
         case "error" where !isOK || code == nil:
             return code.map(Self.sunoFailures.contains) ?? true ? (.failed, []) : nil
         default: return code == Self.sunoRefunded ? (.failed, []) : nil

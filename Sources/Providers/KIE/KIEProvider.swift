@@ -40,13 +40,13 @@ package struct KIEProvider: Provider {
                     + KIEFamily.all.map(\.name).joined(separator: ", "))
         }
         let id = try TaskIDText.forURL(taskID)
-        return try request("GET", family.path + "?taskId=" + id)
+        return request(family.path + "?taskId=" + id, try bearer())
     }
 
     package func verdict(
         _ answer: Answer, askedTaskID: String?, endpoint: String?, kind: AnswerKind, now: Instant
     ) -> Verdict {
-        let asked = askedTaskID.flatMap { $0.trimmed.isEmpty ? nil : $0 }
+        let asked = askedTaskID.filled
         switch kind {
         case .callback:
             return KIECallback(answer, asked: asked, endpoint: endpoint, now: now).verdict()
@@ -56,7 +56,7 @@ package struct KIEProvider: Provider {
     }
 
     package func refreshRequest(url: String, now: Instant) throws(Failure) -> Request? {
-        var request = try request("POST", "/api/v1/common/download-url")
+        var request = request("/api/v1/common/download-url", method: "POST", try bearer())
         request.headers.append(Header("Content-Type", "application/json"))
         request.body = Array(JSON.write(["url": .string(url)]).utf8)
         return request
@@ -80,17 +80,5 @@ package struct KIEProvider: Provider {
         case 400, 404, 422: return .refused(reason)
         default: return .transient(reason)
         }
-    }
-
-    private func request(_ method: String, _ target: String) throws(Failure) -> Request {
-        let key = try credential("HOLDFAST_KIE_API_KEY")
-        return Request(
-            method: method, url: settings.baseURL + target,
-            headers: [
-                Header("Authorization", "Bearer \(key)"),
-                Header("Accept", "application/json"),
-                // Without a browser's name the front end answers 403 "error code: 1010".
-                Header("User-Agent", Request.browserUserAgent),
-            ])
     }
 }

@@ -148,24 +148,7 @@ extension KIEReader {
 
     /// The usable URLs at the first documented place that has any.
     static func files(of record: JSONObject, in family: KIEFamily) -> [String] {
-        files(of: record, at: family.files)
-    }
-
-    static func files(of record: JSONObject, at paths: [[String]]) -> [String] {
-        for path in paths {
-            let urls = urls(at: path[...], in: .object(record))
-            if !urls.isEmpty { return urls }
-        }
-        return []
-    }
-
-    private static func urls(at path: ArraySlice<String>, in value: JSONValue) -> [String] {
-        guard let step = path.first else { return UsableURL.list(value) }
-        let value = value.opened
-        if step == "*" {
-            return (value.array ?? [value]).flatMap { urls(at: path.dropFirst(), in: $0) }
-        }
-        return value[step].map { urls(at: path.dropFirst(), in: $0) } ?? []
+        record.files(at: family.files)
     }
 
     /// The verdict on a record whose state is known.
@@ -175,7 +158,7 @@ extension KIEReader {
         id: GivenID, fields: JSONObject, state: TaskState, files: [String], message: String?,
         now: Instant
     ) -> Verdict {
-        let taskID: String? = if case .text(let text) = id { text } else { nil }
+        let taskID = id.text
         if state == .succeeded, files.isEmpty {
             return .unclear("finished without a usable URL", taskID: taskID)
         }
@@ -213,15 +196,5 @@ extension KIEReader {
         let isShare = value.int == nil && number <= 1 && text.utf8.contains(UInt8(ascii: "."))
         let percent = isShare ? number * 100 : number
         return percent <= 100 ? Int(percent) : nil
-    }
-}
-
-extension TaskState {
-    var errorClass: ErrorClass {
-        switch self {
-        case .pending, .running, .succeeded: .none
-        case .failed, .cancelled, .expired: .final
-        case .unknown: .transient
-        }
     }
 }

@@ -2,7 +2,7 @@ package import Core
 package import HTTP
 
 /// Kling's official API: one record shape, a path for each kind of task, a token for each request.
-package struct KlingProvider: Provider {
+package struct KlingProvider: PlainProvider {
     package static let name = "kling"
     package static let credentialVariables = [
         "HOLDFAST_KLING_ACCESS_KEY", "HOLDFAST_KLING_SECRET_KEY",
@@ -16,6 +16,7 @@ package struct KlingProvider: Provider {
     static let lastPage = 1000
 
     package let settings: ProviderSettings
+    let dialect: any TaskDialect = KlingDialect()
 
     package init(settings: ProviderSettings) { self.settings = settings }
 
@@ -24,7 +25,7 @@ package struct KlingProvider: Provider {
             ratePerSecond: 20, rateBurst: 20,
             rateSource: "our own choice: Kling documents no limit on queries",
             urlLife: Self.urlLife, mayRefuseGoodCredentials: true, canLookUpByOwnID: true,
-            canList: true, costUnit: "units")
+            canList: true, costUnit: KlingDialect.costUnit)
     }
 
     package func endpoints(for task: TaskReference) -> [String] {
@@ -36,18 +37,7 @@ package struct KlingProvider: Provider {
         taskID: String, endpoint: String, now: Instant
     ) throws(Failure) -> Request {
         let path = try path(endpoint)
-        return try request(path + "/" + TaskIDText.forURL(taskID), now: now)
-    }
-
-    package func verdict(
-        _ answer: Answer, askedTaskID: String?, endpoint: String?, kind: AnswerKind, now: Instant
-    ) -> Verdict {
-        let asked = askedTaskID.flatMap { $0.trimmed.isEmpty ? nil : $0 }
-        let reader = KlingReader(answer, now: now)
-        switch kind {
-        case .callback: return reader.callback(asked: asked, endpoint: endpoint)
-        case .poll, .result, .list: return reader.verdict(asked: asked)
-        }
+        return try signed(path + "/" + TaskIDText.forURL(taskID), now: now)
     }
 
     /// One list for each kind of task, so that only the kinds in use are walked.
@@ -61,15 +51,15 @@ package struct KlingProvider: Provider {
         endpoint: String, cursor: String?, now: Instant
     ) throws(Failure) -> Request? {
         let path = try path(endpoint)
-        let page = cursor.flatMap(Int.init) ?? 1
-        return try request("\(path)?pageNum=\(page)&pageSize=\(Self.pageSize)", now: now)
+        let page = pageNumber(cursor)
+        return try signed("\(path)?pageNum=\(page)&pageSize=\(Self.pageSize)", now: now)
     }
 
     package func listPage(
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
-        guard let tasks = KlingReader(answer, now: now).tasks() else { return nil }
-        let page = cursor.flatMap(Int.init) ?? 1
+        guard let tasks = TaskReader(dialect, answer, now: now).tasks() else { return nil }
+        let page = pageNumber(cursor)
         let isLast = tasks.count < Self.pageSize || page >= Self.lastPage
         return ListPage(tasks: tasks, next: isLast ? nil : String(page + 1))
     }
@@ -84,7 +74,7 @@ package struct KlingProvider: Provider {
     package func lookupVerdict(
         _ answer: Answer, jobID: String, endpoint: String, now: Instant
     ) -> Verdict {
-        KlingReader(answer, now: now).verdict(ownID: jobID)
+        TaskReader(dialect, answer, now: now).verdict(ownID: jobID)
     }
 
     private func path(_ endpoint: String) throws(Failure) -> String {
@@ -95,16 +85,10 @@ package struct KlingProvider: Provider {
                 + KlingKind.all.map(\.name).joined(separator: ", "))
     }
 
-    private func request(_ target: String, now: Instant) throws(Failure) -> Request {
+    private func signed(_ target: String, now: Instant) throws(Failure) -> Request {
         let token = KlingToken.make(
             accessKey: try credential("HOLDFAST_KLING_ACCESS_KEY"),
             secretKey: try credential("HOLDFAST_KLING_SECRET_KEY"), now: now)
-        return Request(
-            url: settings.baseURL + target,
-            headers: [
-                Header("Authorization", "Bearer \(token)"),
-                Header("Accept", "application/json"),
-                Header("User-Agent", Request.browserUserAgent),
-            ])
+        return request(target, Header("Authorization", "Bearer \(token)"))
     }
 }

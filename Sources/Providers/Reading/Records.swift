@@ -7,6 +7,10 @@ enum GivenID: Equatable {
     /// Something is there, but no id, or several that differ.
     case unreadable
 
+    var text: String? {
+        if case .text(let text) = self { text } else { nil }
+    }
+
     /// Ids are text: numbers count digit for digit, and only when they are nothing but digits.
     init(_ value: JSONValue?) {
         switch value {
@@ -41,24 +45,40 @@ enum GivenID: Equatable {
 /// Where a provider keeps its envelope and its ids.
 struct RecordShape: Sendable {
     /// The body code of a query that worked.
-    let okCode: Int64
+    var okCode = Int64(0)
     /// Id fields of a task record; all that are there must agree.
-    let idKeys: [String]
+    var idKeys: [String]
     /// Id fields that count where none of the first is there.
-    let fallbackIDPaths: [[String]]
-    /// Keys that show that an object is the record although it has `data` of its own.
-    let recordMarks: [String]
+    var fallbackIDPaths: [[String]] = []
+    /// Keys that show that an object is the record although it has a wrapper's key of its own.
+    var recordMarks: [String] = []
+    /// Keys under which an envelope or a list holds the records.
+    var wrapperKeys = ["data"]
+    /// Where an envelope has its code; empty where there is none.
+    var codePath = ["code"]
+    /// Where an envelope says in words what its code means.
+    var messagePaths = [["msg"], ["message"]]
+    /// An answer to a poll without a code is none of this provider's.
+    var requiresCode = false
+    /// A record counts only when it names the task: nothing else shows that it is one.
+    var requiresID = false
 
     func id(of record: JSONObject) -> GivenID {
         let first = idKeys.reduce(GivenID.none) { $0.joined(GivenID(record[$1])) }
         guard first == .none else { return first }
         for path in fallbackIDPaths {
-            var value = JSONValue.object(record)
-            for key in path { value = value.opened[key] ?? .null }
-            let id = GivenID(value)
+            let id = GivenID(record.value(at: path))
             if id != .none { return id }
         }
         return .none
+    }
+
+    func envelope(_ object: JSONObject) -> TaskRecord.Envelope {
+        let code = codePath.isEmpty ? .null : object.value(at: codePath)
+        return TaskRecord.Envelope(
+            code: code.wholeNumber,
+            hasUnreadableCode: !code.isNull && code.wholeNumber == nil,
+            message: object.text(at: messagePaths))
     }
 }
 
@@ -70,6 +90,8 @@ struct TaskRecord: Equatable {
         var code: Int64?
         var hasUnreadableCode: Bool
         var message: String?
+
+        var hasCode: Bool { code != nil || hasUnreadableCode }
     }
 
     var envelopes: [Envelope] = []
@@ -80,7 +102,7 @@ struct TaskRecord: Equatable {
     var isListed = false
 
     func has(id asked: String) -> Bool {
-        if case .text(let id) = id { id.isSameText(as: asked.trimmed) } else { false }
+        id.text?.isSameText(as: asked.trimmed) ?? false
     }
 
     func envelope(okCode: Int64) -> Envelope? {
@@ -116,10 +138,8 @@ struct RecordFinder {
     /// The id that the answer gives for the task asked about, whatever else it says.
     func givenID(in records: [TaskRecord], asked: String?) -> String? {
         if let asked { return records.contains { $0.has(id: asked) } ? asked.trimmed : nil }
-        guard case .record(let record) = choose(from: records, asked: nil),
-            case .text(let id) = record.id
-        else { return nil }
-        return id
+        guard case .record(let record) = choose(from: records, asked: nil) else { return nil }
+        return record.id.text
     }
 
     func choose(from records: [TaskRecord], asked: String?) -> Found {
@@ -150,13 +170,16 @@ struct RecordFinder {
         case .object(let object):
             let id = shape.id(of: object)
             let isRecord = isRecord(object, id, level: level)
-            if level == 0 || !isRecord || id == .none { record.envelopes.append(envelope(object)) }
+            if level == 0 || !isRecord || id == .none {
+                record.envelopes.append(shape.envelope(object))
+            }
             record.id = record.id.joined(id)
             if isRecord {
                 record.fields = object
                 records.append(record)
             } else {
-                collect(object["data"] ?? .null, record, level: level + 1, into: &records)
+                let wrapped = shape.wrapperKeys.lazy.compactMap { object[$0] }.first
+                collect(wrapped ?? .null, record, level: level + 1, into: &records)
             }
         case .array(let elements):
             record.isListed = true
@@ -173,16 +196,8 @@ struct RecordFinder {
     }
 
     private func isRecord(_ object: JSONObject, _ id: GivenID, level: Int) -> Bool {
-        guard object.has("data") else { return true }
-        if shape.recordMarks.contains(where: { object.has($0) }) { return true }
-        return level > 0 && id != .none && !object.has("code")
-    }
-
-    private func envelope(_ object: JSONObject) -> TaskRecord.Envelope {
-        let code = object["code"] ?? .null
-        return TaskRecord.Envelope(
-            code: code.wholeNumber,
-            hasUnreadableCode: !code.isNull && code.wholeNumber == nil,
-            message: object["msg"]?.nonBlankText ?? object["message"]?.nonBlankText)
+        guard shape.wrapperKeys.contains(where: object.has) else { return true }
+        if shape.recordMarks.contains(where: object.has) { return true }
+        return level > 0 && id != .none && !shape.envelope(object).hasCode
     }
 }

@@ -34,12 +34,19 @@ enum UsableURL {
         }
     }
 
-    // Host and port. libcurl would forgive `https:/host` and `https:///host`; we do not.
-    private static func host(_ url: String) -> Substring.UnicodeScalarView? {
+    /// Whether a usable URL has a user name before its host.
+    static func hasUserInfo(_ url: String) -> Bool { authority(url)?.contains("@") ?? false }
+
+    private static func authority(_ url: String) -> Substring.UnicodeScalarView? {
         let lower = url.prefix(8).asciiLowercased
         guard lower.hasPrefix("https://") || lower.hasPrefix("http://") else { return nil }
         let rest = url.unicodeScalars.dropFirst(lower.hasPrefix("https") ? 8 : 7)
-        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        return rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+    }
+
+    // Host and port. libcurl would forgive `https:/host` and `https:///host`; we do not.
+    private static func host(_ url: String) -> Substring.UnicodeScalarView? {
+        guard let authority = authority(url) else { return nil }
         let user = authority.lastIndex(of: "@").map { authority.index(after: $0) }
         let host = authority[(user ?? authority.startIndex)...]
         return host.first == ":" ? nil : host

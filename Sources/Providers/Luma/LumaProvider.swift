@@ -1,0 +1,78 @@
+package import Core
+package import HTTP
+
+/// Luma Dream Machine: generations of videos and images.
+package struct LumaProvider: PlainProvider {
+    package static let name = "luma"
+    package static let credentialVariables = ["HOLDFAST_LUMA_API_KEY"]
+    package static let baseURLVariable = "HOLDFAST_LUMA_BASE_URL"
+    package static let defaultBaseURL = "https://api.lumalabs.ai"
+
+    private static let path = "/dream-machine/v1/generations"
+    private static let pageSize = 100
+
+    package let settings: ProviderSettings
+    let dialect: any TaskDialect = LumaDialect()
+
+    package init(settings: ProviderSettings) { self.settings = settings }
+
+    package var facts: ProviderFacts {
+        ProviderFacts(
+            ratePerSecond: 5, rateBurst: 5,
+            rateSource: "our own choice: Luma documents no limit on queries",
+            // Not established; an hour keeps its files near the front of the queue.
+            urlLife: .seconds(3600), canList: true)
+    }
+
+    package func pollRequest(
+        taskID: String, endpoint: String, now: Instant
+    ) throws(Failure) -> Request {
+        request(Self.path + "/" + (try TaskIDText.forURL(taskID)), try bearer())
+    }
+
+    /// - Parameter cursor: How many tasks to skip.
+    package func listRequest(
+        endpoint: String, cursor: String?, now: Instant
+    ) throws(Failure) -> Request? {
+        let offset = cursor.flatMap(Int.init) ?? 0
+        return request("\(Self.path)?limit=\(Self.pageSize)&offset=\(offset)", try bearer())
+    }
+
+    /// Newest first; the order is inferred.
+    package func listPage(
+        _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
+    ) -> ListPage? {
+        let reader = TaskReader(dialect, answer, now: now)
+        guard let tasks = reader.tasks() else { return nil }
+        let offset = cursor.flatMap(Int.init) ?? 0
+        let hasMore = reader.value(at: ["has_more"]).bool == true && !tasks.isEmpty
+        return ListPage(tasks: tasks, next: hasMore ? String(offset + tasks.count) : nil)
+    }
+}
+
+/// The generation object, which polls, lists and callbacks share.
+///
+/// Source: docs.lumalabs.ai/docs/api; github.com/lumalabs, lumaai-api and lumaai-python.
+struct LumaDialect: TaskDialect {
+    let shape = RecordShape(
+        idKeys: ["id"], wrapperKeys: ["generations"], codePath: [], requiresID: true)
+
+    private static let states: [String: TaskState] = [
+        "queued": .pending, "dreaming": .running, "completed": .succeeded, "failed": .failed,
+    ]
+
+    func state(of record: JSONObject, now: Instant) -> TaskState? {
+        record.state(at: "state", in: Self.states)
+    }
+
+    /// The image of a video is its thumbnail: it counts only where an image was asked for.
+    func files(of record: JSONObject) -> [String] {
+        let kind = record.text(at: [["generation_type"], ["request", "generation_type"]])
+        return record.files(at: [["assets", kind?.word == "image" ? "image" : "video"]])
+    }
+
+    /// `state_reason` in the older specification.
+    func failureText(of record: JSONObject) -> String? {
+        record.text(at: [["failure_reason"], ["state_reason"]])
+    }
+}

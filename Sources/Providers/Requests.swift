@@ -1,0 +1,64 @@
+import Core
+import HTTP
+
+extension Provider {
+    /// A request to the provider's own host.
+    func request(
+        _ target: String, method: String = "GET", _ credentials: Header...
+    ) -> Request {
+        Request(
+            method: method, url: settings.baseURL + target,
+            headers: credentials + [
+                Header("Accept", "application/json"),
+                // Some front ends answer 403 to the names of libraries, KIE's "error code: 1010".
+                Header("User-Agent", Request.browserUserAgent),
+            ])
+    }
+
+    /// The key as a bearer token, for a provider that has one key.
+    func bearer() throws(Failure) -> Header {
+        Header("Authorization", "Bearer \(try key())")
+    }
+
+    /// The key of a provider that has one.
+    func key() throws(Failure) -> String {
+        try credential(Self.credentialVariables.first ?? "")
+    }
+
+    /// The page number that a cursor stands for, counted from 1.
+    func pageNumber(_ cursor: String?) -> Int { cursor.flatMap(Int.init) ?? 1 }
+
+    /// Whether an address is on the provider's own origin: scheme, host and port are the same.
+    ///
+    /// Credentials go there and nowhere else. The parser is the one of the library that will ask, so
+    /// that no trick in the text tells the two apart.
+    func owns(_ url: String) -> Bool {
+        guard UsableURL.check(url) == url, !UsableURL.hasUserInfo(url),
+            let given = SafeURL.parse(url), let own = SafeURL.parse(settings.baseURL)
+        else { return false }
+        return given == own
+    }
+}
+
+/// A provider with one family of endpoints and one dialect, whatever is answered.
+protocol PlainProvider: Provider {
+    var dialect: any TaskDialect { get }
+}
+
+extension PlainProvider {
+    package func endpoints(for task: TaskReference) -> [String] { ["tasks"] }
+
+    package func verdict(
+        _ answer: Answer, askedTaskID: String?, endpoint: String?, kind: AnswerKind, now: Instant
+    ) -> Verdict {
+        let reader = TaskReader(dialect, answer, now: now)
+        let asked = askedTaskID.filled
+        return kind == .callback
+            ? reader.callback(asked: asked, endpoint: endpoint) : reader.verdict(asked: asked)
+    }
+}
+
+extension String? {
+    /// The id that is asked for; a blank one is none.
+    var filled: String? { flatMap { $0.trimmed.isEmpty ? nil : $0 } }
+}
