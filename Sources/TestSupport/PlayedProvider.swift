@@ -1,6 +1,6 @@
 package import Core
 import Foundation
-package import Providers
+import Providers
 
 /// What a test has to know about a provider that the simulator plays.
 package struct PlayedProvider: Sendable, CustomStringConvertible {

@@ -73,12 +73,13 @@ import Testing
 
     @Test func `a callback has a signature and is brought to the loopback only`() throws {
         let simulator = try Simulator()
-        let receiver = try OddServer(type: "text/plain", Array("ok".utf8))
+        // The application's endpoint, which keeps what it is sent although it refuses it.
+        let receiver = simulator.baseURL + "/app/trigger"
         for name in ["kie", "kling"] + Question.names {
             let made = try simulator.post("/control/tasks", json: ["provider": .string(name)])
             let id = try #require(made["tasks"]?.array?.first?["task_id"])
             let order: JSONValue = [
-                "task_id": id, "url": .string(receiver.url("/hooks/\(name)")), "copies": 2,
+                "task_id": id, "url": .string(receiver), "copies": 2,
             ]
             guard name != "runway", name != "google-veo" else {
                 #expect(throws: TestSupportError.self) {
@@ -87,9 +88,11 @@ import Testing
                 continue
             }
             let sent = try simulator.post("/control/callbacks", json: order)
-            #expect(sent["statuses"] == [200, 200], "\(name)")
+            #expect(sent["statuses"] == [401, 401], "\(name)")
+            let received = try simulator.get("/control/counts")["triggers"]?[""]?["bodies"]
             let body = try JSON.parse(Array((sent["body"]?.text ?? "").utf8))
-            #expect(JSON.write(body).contains(id.text ?? "?"), "\(name)")
+            #expect(received?.array?.suffix(2) == [body, body], "\(name)")
+            #expect(sent["body"]?.text?.contains(id.text ?? "?") == true, "\(name)")
             let isSigned = !["kling", "luma", "minimax", "seedance"].contains(name)
             #expect(sent["headers"]?.object?.members.isEmpty == !isSigned, "\(name)")
             #expect(throws: TestSupportError.self) {
