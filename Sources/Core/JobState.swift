@@ -2,6 +2,14 @@
 package enum JobState: String, Sendable, CaseIterable {
     case created, submitted, running, succeeded, delivered, failed, abandoned, dismissed
     case timedOut = "timed_out"
+
+    /// What a task says moves nothing any more: another has succeeded, or a person has closed the job.
+    package var ignoresTasks: Bool {
+        switch self {
+        case .succeeded, .delivered, .dismissed: true
+        case .created, .submitted, .running, .timedOut, .failed, .abandoned: false
+        }
+    }
 }
 
 /// Why a job is neither polled nor aged until somebody frees it.

@@ -43,6 +43,10 @@ package struct ProviderState: Equatable, Sendable {
     /// Set while the provider is left alone.
     package var pausedUntil: Instant?
     package var pauseReason: String?
+    /// A job was ever opened for it.
+    package var isUsed: Bool
+    /// What keeps its lists of tasks from being read, by the first that has a problem.
+    package var listProblem: String?
 }
 
 /// The newest run of a command.
@@ -180,17 +184,24 @@ extension JobQueries {
     package func providers(_ connection: borrowing Connection) throws -> [ProviderState] {
         try connection.query(
             """
-            SELECT provider, failures,
-                CASE WHEN paused_until > \(sql: now)
-                    THEN \(raw: JobStatus.microseconds("paused_until")) END AS paused_us,
-                pause_reason
-            FROM holdfast.provider ORDER BY provider
+            SELECT p.provider, p.failures,
+                CASE WHEN p.paused_until > \(sql: now)
+                    THEN \(raw: JobStatus.microseconds("p.paused_until")) END AS paused_us,
+                p.pause_reason,
+                EXISTS (SELECT FROM holdfast.offer o WHERE o.provider = p.provider) AS is_used,
+                (SELECT concat_ws(': ', nullif(l.endpoint, ''), l.problem)
+                    FROM holdfast.task_list l
+                    WHERE l.provider = p.provider AND l.problem IS NOT NULL
+                    ORDER BY l.endpoint LIMIT 1) AS list_problem
+            FROM holdfast.provider p ORDER BY p.provider
             """
         ).map { row in
             ProviderState(
                 name: try row.text("provider"), failures: try row.int("failures"),
                 pausedUntil: try row.optionalInstant("paused_us"),
-                pauseReason: try row.optionalText("pause_reason"))
+                pauseReason: try row.optionalText("pause_reason"),
+                isUsed: try row.bool("is_used"),
+                listProblem: try row.optionalText("list_problem"))
         }
     }
 

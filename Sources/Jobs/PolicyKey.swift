@@ -72,6 +72,12 @@ package struct PolicyKey: Equatable, Sendable {
         .init(
             "transfer_limit", .duration(mayBeZero: false), .installation, "one file's transfer"),
         .init("max_file_bytes", .bytes, .installation, "one file"),
+        .init(
+            "list_every", .duration(mayBeZero: false), .provider,
+            "how often a provider's list of tasks is read"),
+        .init(
+            "strays", .choice(["report", "ignore"]), .provider,
+            "tasks that no job knows; ignore where others use the same account"),
         .init("notify", .choice(["off", "on"]), .anything, "NOTIFY holdfast_job on every move"),
     ]
 

@@ -13,7 +13,9 @@ struct OrphanRecoverer: JobCommand {
         discussion: """
             Asks about every job through its watch window after the deadline. A late success is \
             delivered and paid for, a late failure gives the credits back; silence moves no money. \
-            Also settles what a brake had stopped and a person released.
+            Also settles what a brake had stopped and a person released, and reads the task lists \
+            of providers that have one: a task that names a job becomes its task, one that no job \
+            knows is reported as a stray.
             """,
         version: Version.current)
 
@@ -28,8 +30,17 @@ struct OrphanRecoverer: JobCommand {
             let wiring = try Wiring(context, job.run)
             try wiring.check(selection)
             if isDryRun { return try Rehearsal.recover(connection, wiring, selection) }
-            guard job.hasWork || !selection.jobIDs.isEmpty else { return RunReport() }
-            return try OrphanRecovery.run(connection, wiring, selection)
+            let deadline = ContinuousClock.now + selection.timeBudget
+            var report = RunReport()
+            if job.hasWork || !selection.jobIDs.isEmpty {
+                report = try OrphanRecovery.run(connection, wiring, selection)
+            }
+            let lists = try OrphanRecovery.dueLists(connection, wiring, selection)
+            if !lists.isEmpty {
+                report.merge(
+                    try OrphanRecovery.readLists(connection, wiring, of: lists, until: deadline))
+            }
+            return report
         }
     }
 }

@@ -57,6 +57,7 @@ package enum Rules {
     package static func recover(
         _ item: WorkItem, _ verdict: Verdict, using chance: inout some RandomNumberGenerator
     ) -> Decision {
+        if item.state.ignoresTasks { return leftOver(item, verdict, using: &chance) }
         var move = base(item, verdict)
         let isOver = item.state != .timedOut
         switch verdict.state {
@@ -94,6 +95,33 @@ package enum Rules {
                 return endInSilence(&move, item)
             }
             return learnNothing(&move, item, verdict, &chance)
+        }
+    }
+
+    /// Decides about a task that outlived its job: what came of it is written down, and moves nothing.
+    private static func leftOver(
+        _ item: WorkItem, _ verdict: Verdict, using chance: inout some RandomNumberGenerator
+    ) -> Decision {
+        var move = base(item, verdict)
+        move.progress = nil
+        switch verdict.state {
+        case .succeeded, .failed, .cancelled, .expired:
+            move.answer = .healthy
+            move.endsWatch = item.otherOpenTasks == 0
+            move.wait = .zero
+            return Decision(move, "finished_meanwhile")
+        case .pending, .running:
+            move.answer = .healthy
+            move.endsWatch = item.watchHasEnded
+            move.wait = item.stuckAfter
+            return Decision(move, "still_running")
+        case .unknown:
+            let isHopeless = verdict.errorClass == .final && item.refusals + 1 >= refusalLimit
+            move.answer = verdict.errorClass == .final ? .refusal : .silence
+            move.endsWatch = item.watchHasEnded || isHopeless
+            move.wait = Backoff(base: backoffBase, maximum: item.backoffMaximum)
+                .wait(attempt: item.silences + 1, using: &chance)
+            return Decision(move, "unknown")
         }
     }
 

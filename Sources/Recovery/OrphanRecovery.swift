@@ -1,6 +1,7 @@
 package import Core
 import Jobs
 package import Postgres
+package import Providers
 
 /// The recoverer's work: settles moves that a person released, then asks about every job that is
 /// watched after its deadline or after its end.
@@ -25,6 +26,21 @@ package enum OrphanRecovery {
         var report = try Polling(wiring, pass: .recover, selection: selection).run(connection)
         report.merge(released)
         return report
+    }
+
+    /// The providers whose lists of tasks this host has to read now.
+    package static func dueLists(
+        _ connection: borrowing Connection, _ wiring: Wiring, _ selection: Selection
+    ) throws -> [any Provider] {
+        try ListWalk.due(connection, wiring, selection)
+    }
+
+    /// Reads lists of tasks, for as long as is left of the time budget.
+    package static func readLists(
+        _ connection: borrowing Connection, _ wiring: Wiring, of providers: [any Provider],
+        until deadline: ContinuousClock.Instant
+    ) throws -> RunReport {
+        try ListWalk(wiring, deadline: deadline).run(connection, providers)
     }
 }
 

@@ -21,6 +21,12 @@ extension Rules {
     package static func submission(
         _ item: WorkItem, canLookUp: Bool, canRetrigger: Bool
     ) -> SubmissionStep {
+        if item.state.ignoresTasks {
+            // It was watched for a task that has ended meanwhile.
+            var move = Move(jobID: item.jobID, token: item.token)
+            move.endsWatch = true
+            return .decide(Decision(move, "finished_meanwhile"))
+        }
         if item.wasSubmitting || item.wasHeardOf {
             return canLookUp
                 ? .lookUp

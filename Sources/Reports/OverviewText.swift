@@ -118,6 +118,10 @@ package enum OverviewText {
         var table = TextTable(indent: 2)
         for provider in overview.providers {
             let absent = missing[provider.name]
+            // One that nobody uses and that has no keys is no news.
+            guard provider.isUsed || absent?.isEmpty == true || provider.failures > 0 else {
+                continue
+            }
             var words =
                 provider.failures > 0 ? "\(provider.failures) failures in a row" : "no trouble"
             if let until = provider.pausedUntil {

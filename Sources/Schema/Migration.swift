@@ -14,7 +14,8 @@ package struct Migration: Sendable {
         Migration(6, "work", PackageResources.v006_work_sql),
         Migration(7, "inbox_and_files", PackageResources.v007_inbox_and_files_sql),
         Migration(8, "books", PackageResources.v008_books_sql),
-        Migration(9, "grants", PackageResources.v009_grants_sql),
+        Migration(9, "lists", PackageResources.v009_lists_sql),
+        Migration(10, "grants", PackageResources.v010_grants_sql),
     ]
 
     /// The schema version that this build works with.

@@ -119,7 +119,13 @@ extension Checkup {
     private mutating func breakers(
         _ connection: borrowing Connection, _ queries: JobQueries
     ) throws {
-        for provider in try queries.providers(connection) {
+        for provider in try queries.providers(connection)
+        where provider.isUsed || provider.failures > 0 || provider.pausedUntil != nil {
+            if let problem = provider.listProblem {
+                warn(
+                    "task list of \(provider.name)", problem,
+                    "see that its key may list tasks; until then strays are not found")
+            }
             let what = "breaker \(provider.name)"
             guard let until = provider.pausedUntil else {
                 ok(

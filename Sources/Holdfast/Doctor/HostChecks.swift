@@ -24,6 +24,7 @@ extension Checkup {
         _ settings: Settings, _ checks: inout Checkup
     ) throws -> ProviderRegistry {
         let registry = try ProviderRegistry(settings)
+        var off: [String] = []
         for name in ProviderRegistry.names {
             guard let provider = registry.provider(name) else { continue }
             let what = "provider \(name)"
@@ -36,8 +37,11 @@ extension Checkup {
                     what, "off, although a part of its credentials is set",
                     "set " + missing.joined(separator: " and "))
             } else {
-                checks.ok(what, "off; it takes \(missing.joined(separator: " and "))")
+                off.append("\(name) (\(missing.joined(separator: ", ")))")
             }
+        }
+        if !off.isEmpty {
+            checks.ok("providers off", off.joined(separator: ", "))
         }
         if !ProviderRegistry.names.contains(where: registry.isConfigured) {
             checks.warn("providers", "all are off", "set the credentials of one")

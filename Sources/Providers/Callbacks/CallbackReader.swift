@@ -43,6 +43,14 @@ package enum CallbackReader {
             jobTag: jobTag(query), secret: secret(headers, query), taskIDs: taskIDs, source: source)
     }
 
+    /// The job of one of our own callback addresses; nil unless its tag is right.
+    package static func provenJobID(address: String, secret: String) -> String? {
+        guard let tag = jobTag(EndpointText.query(address)),
+            CallbackTag.matches(jobID: tag.jobID, tag: tag.tag, secret: secret)
+        else { return nil }
+        return tag.jobID
+    }
+
     private static func taskIDs(
         _ provider: String, _ headers: [Header], _ query: String, _ body: [UInt8]
     ) -> ([String], CallbackCandidates.Source) {

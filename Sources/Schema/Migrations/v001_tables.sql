@@ -104,7 +104,7 @@ CREATE INDEX job_sweep ON holdfast.job (provider, next_poll_at)
     WHERE state IN ('created', 'submitted', 'running')
         AND blocked IS NULL AND pending_move IS NULL;
 CREATE INDEX job_watch ON holdfast.job (provider, next_poll_at)
-    WHERE watch_until IS NOT NULL AND state IN ('timed_out', 'abandoned', 'failed')
+    WHERE watch_until IS NOT NULL AND state NOT IN ('created', 'submitted', 'running')
         AND blocked IS NULL AND pending_move IS NULL;
 CREATE INDEX job_pending_move ON holdfast.job (job_id)
     WHERE pending_move IS NOT NULL AND blocked IS NULL;
@@ -164,6 +164,51 @@ CREATE TABLE holdfast.task (
     PRIMARY KEY (provider, task_id)
 );
 CREATE INDEX task_job ON holdfast.task (job_id, created_at);
+
+-- What is bought where: tells which of a provider's task lists have to be read.
+CREATE TABLE holdfast.offer (
+    provider text NOT NULL,
+    -- Empty where the application named no family.
+    endpoint text NOT NULL,
+    kind text NOT NULL,
+    model text NOT NULL,
+    first_used_at timestamptz NOT NULL,
+    last_used_at timestamptz NOT NULL,
+    PRIMARY KEY (provider, endpoint, kind, model)
+);
+
+-- How far a provider's list of tasks has been read. A walk goes from the newest task back to
+-- `covered_until`, over as many runs as it takes.
+CREATE TABLE holdfast.task_list (
+    provider text NOT NULL,
+    endpoint text NOT NULL,
+    covered_until timestamptz NOT NULL,
+    walks integer NOT NULL DEFAULT 0,
+    walk_started_at timestamptz,
+    next_page text,
+    next_walk_at timestamptz NOT NULL,
+    last_walk_at timestamptz,
+    problem text,
+    lease_owner uuid,
+    lease_until timestamptz,
+    PRIMARY KEY (provider, endpoint)
+);
+
+-- Tasks at a provider that no job knows.
+CREATE TABLE holdfast.stray_task (
+    provider text NOT NULL,
+    task_id text NOT NULL,
+    endpoint text NOT NULL,
+    state text NOT NULL,
+    cost_amount text,
+    cost_unit text,
+    created_at timestamptz,
+    first_seen_at timestamptz NOT NULL,
+    last_seen_at timestamptz NOT NULL,
+    reported_at timestamptz,
+    PRIMARY KEY (provider, task_id)
+);
+CREATE INDEX stray_task_untold ON holdfast.stray_task (first_seen_at) WHERE reported_at IS NULL;
 
 -- One result file of a job, from the provider's URL to the object in permanent storage.
 CREATE TABLE holdfast.asset (

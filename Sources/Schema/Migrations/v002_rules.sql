@@ -140,6 +140,57 @@ CREATE TRIGGER job_moved AFTER UPDATE ON holdfast.job
         OR OLD.blocked IS DISTINCT FROM NEW.blocked)
     EXECUTE FUNCTION holdfast.record_job_event();
 
+-- A task that may still end after its job did is watched: what it cost is told, and nothing moves.
+CREATE FUNCTION holdfast.watch_surplus() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM task t WHERE t.job_id = NEW.job_id AND t.finished_at IS NULL
+        AND (NEW.state = 'dismissed' OR t.task_id IS DISTINCT FROM NEW.task_id)) THEN
+        NEW.watch_until := clock()
+            + policy_interval('watch_window', NEW.provider, NEW.kind, NEW.model);
+        NEW.next_poll_at := clock();
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER job_leaves_tasks BEFORE UPDATE OF state ON holdfast.job
+    FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state
+        AND NEW.state IN ('succeeded', 'delivered', 'dismissed'))
+    EXECUTE FUNCTION holdfast.watch_surplus();
+
+CREATE FUNCTION holdfast.watch_new_task() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    UPDATE job SET next_poll_at = clock(),
+        watch_until = clock() + policy_interval('watch_window', provider, kind, model)
+    WHERE job_id = NEW.job_id AND state IN ('succeeded', 'delivered', 'dismissed')
+        AND task_id IS DISTINCT FROM NEW.task_id;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER task_comes_late AFTER INSERT ON holdfast.task
+    FOR EACH ROW WHEN (NEW.finished_at IS NULL) EXECUTE FUNCTION holdfast.watch_new_task();
+
+-- Once a day for each offer the row is written; otherwise it is only looked at.
+CREATE FUNCTION holdfast.note_offer() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM offer o
+        WHERE o.provider = NEW.provider AND o.endpoint = coalesce(NEW.endpoint, '')
+            AND o.kind = NEW.kind AND o.model = NEW.model
+            AND o.last_used_at > NEW.created_at - interval '1 day') THEN
+        INSERT INTO offer AS o (provider, endpoint, kind, model, first_used_at, last_used_at)
+        VALUES (NEW.provider, coalesce(NEW.endpoint, ''), NEW.kind, NEW.model, NEW.created_at,
+            NEW.created_at)
+        ON CONFLICT (provider, endpoint, kind, model) DO UPDATE
+        SET last_used_at = greatest(o.last_used_at, excluded.last_used_at);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER job_uses_offer AFTER INSERT ON holdfast.job
+    FOR EACH ROW EXECUTE FUNCTION holdfast.note_offer();
+
 -- The value that applies to a job: the most specific row wins, a row that somebody set before
 -- one that came with the schema.
 CREATE FUNCTION holdfast.policy_value(
@@ -188,11 +239,16 @@ INSERT INTO holdfast.policy (key, kind, value, is_default) VALUES
     ('brake_credits', '', 'off', true),
     ('max_runs', '', '2', true), ('claim_limit', '', '3', true),
     ('transfer_limit', '', '30m', true), ('max_file_bytes', '', '21474836480', true),
-    ('notify', '', 'off', true);
--- Requests a second and burst: KIE allows ten a second for each key; Kling states no limit for
--- queries, so twenty keeps us polite.
+    ('notify', '', 'off', true),
+    ('list_every', '', '5m', true), ('strays', '', 'report', true);
+-- Requests a second and burst: KIE allows ten a second for each key, Replicate fifty; Kling states no
+-- limit for queries, so twenty keeps us polite, and where nothing is known five do.
 INSERT INTO holdfast.policy (key, provider, value, is_default) VALUES
     ('rate', '', '5', true), ('rate_burst', '', '5', true),
     ('rate', 'kie', '10', true), ('rate_burst', 'kie', '10', true),
-    ('rate', 'kling', '20', true), ('rate_burst', 'kling', '20', true);
-INSERT INTO holdfast.provider (provider) VALUES ('kie'), ('kling');
+    ('rate', 'kling', '20', true), ('rate_burst', 'kling', '20', true),
+    ('rate', 'replicate', '50', true), ('rate_burst', 'replicate', '50', true),
+    ('rate', 'fal', '10', true), ('rate_burst', 'fal', '10', true);
+INSERT INTO holdfast.provider (provider) VALUES
+    ('kie'), ('kling'), ('replicate'), ('fal'), ('runway'), ('luma'), ('minimax'), ('google-veo'),
+    ('seedance'), ('wavespeed'), ('piapi'), ('openai-videos');

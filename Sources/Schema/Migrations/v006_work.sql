@@ -74,10 +74,11 @@ CREATE VIEW holdfast.sweepable_job AS
 SELECT * FROM holdfast.job
 WHERE state IN ('created', 'submitted', 'running') AND blocked IS NULL AND pending_move IS NULL;
 
--- Jobs that the recoverer looks after: watched after their deadline or after their end.
+-- Jobs that the recoverer looks after: watched after their deadline or after their end, also for
+-- the sake of a task that is left over.
 CREATE VIEW holdfast.recoverable_job AS
 SELECT * FROM holdfast.job
-WHERE watch_until IS NOT NULL AND state IN ('timed_out', 'abandoned', 'failed')
+WHERE watch_until IS NOT NULL AND state NOT IN ('created', 'submitted', 'running')
     AND blocked IS NULL AND pending_move IS NULL;
 
 -- What a run needs to know of a job to ask about it and to decide. The task is the open one that

@@ -1,5 +1,11 @@
 -- The nightly books, what people do by hand, and who may call what.
 
+-- A task with what it cost, in words.
+CREATE VIEW holdfast.priced_task AS
+SELECT t.*, CASE WHEN t.cost_amount IS NULL THEN ''
+    ELSE format(' for %s %s', t.cost_amount, t.cost_unit) END AS cost
+FROM holdfast.task t;
+
 -- Everything that stands wrong now and is not an invariant: one row for each finding.
 CREATE VIEW holdfast.finding AS
 SELECT 'blocked'::text AS class, j.job_id AS subject,
@@ -13,10 +19,10 @@ SELECT 'blocked'::text AS class, j.job_id AS subject,
 FROM holdfast.job j WHERE j.blocked IS NOT NULL
 UNION ALL
 SELECT 'paid_not_charged', j.job_id,
-    format('the provider finished task %s, and the job is %s (%s)', t.task_id, j.state,
+    format('the provider finished task %s%s, and the job is %s (%s)', t.task_id, t.cost, j.state,
         coalesce(j.error_code, j.credit_state)),
     j.credits, 'holdfast job show ' || j.job_id
-FROM holdfast.job j JOIN holdfast.task t USING (job_id)
+FROM holdfast.job j JOIN holdfast.priced_task t USING (job_id)
 WHERE t.state = 'succeeded' AND j.state IN ('failed', 'abandoned', 'dismissed')
 UNION ALL
 SELECT 'delivered_not_settled', j.job_id, 'delivered with ' || j.credit_state || ' credits',
@@ -33,10 +39,21 @@ WHERE j.state = 'succeeded' AND j.blocked IS NULL AND j.pending_move IS NULL
     AND NOT EXISTS (SELECT FROM holdfast.asset a WHERE a.job_id = j.job_id AND a.state = 'pending')
 UNION ALL
 SELECT 'surplus_task', t.provider || '/' || t.task_id,
-    format('a second task of job %s finished as well', t.job_id), NULL,
+    format('a second task of job %s finished as well%s', t.job_id, t.cost), NULL,
     'holdfast job show ' || t.job_id
-FROM holdfast.task t JOIN holdfast.job j USING (job_id)
+FROM holdfast.priced_task t JOIN holdfast.job j USING (job_id)
 WHERE t.state = 'succeeded' AND t.task_id <> j.task_id
+    AND j.state NOT IN ('failed', 'abandoned', 'dismissed')
+UNION ALL
+SELECT 'stray_task', s.provider || '/' || s.task_id,
+    format('no job has this task%s; %s%s', ' of ' || nullif(s.endpoint, ''), s.state,
+        CASE WHEN s.cost_amount IS NULL THEN '' ELSE format(', it cost %s %s', s.cost_amount,
+            s.cost_unit) END), NULL,
+    'if it belongs to a job: SELECT holdfast.mark_submitted(job, ' || quote_literal(s.task_id) || ')'
+FROM holdfast.stray_task s
+WHERE s.reported_at IS NOT NULL
+    AND NOT EXISTS (SELECT FROM holdfast.task t
+        WHERE t.provider = s.provider AND t.task_id = s.task_id)
 UNION ALL
 SELECT 'overdue', j.job_id,
     format('%s since %s without an end', j.state, to_char(coalesce(j.submitted_at, j.created_at)
