@@ -11,6 +11,10 @@ package struct PlayedProvider: Sendable, CustomStringConvertible {
     package let asksTwice: Bool
     /// It hands files out itself, against the key.
     package let keepsFiles: Bool
+    /// It lists tasks.
+    package let lists: Bool
+    /// Its list gives back where it is to call, so that a task tells its job.
+    package let tellsCallback: Bool
 
     package var description: String { name }
 
@@ -21,10 +25,16 @@ package struct PlayedProvider: Sendable, CustomStringConvertible {
         all.filter { names.contains($0.name) }
     }
 
+    package static func all(but names: String...) -> [PlayedProvider] {
+        all.filter { !names.contains($0.name) }
+    }
+
     private init(_ name: String) {
         self.name = name
         self.asksTwice = ["fal", "minimax"].contains(name)
         self.keepsFiles = ["google-veo", "openai-videos"].contains(name)
+        self.lists = !["kie", "runway", "google-veo", "piapi"].contains(name)
+        self.tellsCallback = ["replicate", "luma"].contains(name)
         self.endpoint =
             switch name {
             case "kie": "market"
@@ -110,6 +120,29 @@ extension RescueLine {
         let own = JSONObject.Member(key: "task_id", value: .string(taskID))
         let order = JSONObject([own] + (members.object?.members ?? []))
         _ = try simulator.post("/control/tasks", json: .object(order))
+    }
+
+    /// Makes a provider misbehave in one way, named as the simulator's control page names its rate.
+    ///
+    /// - Parameters:
+    ///   - taskID: nil for all tasks.
+    ///   - step: nil for all that is asked of the provider.
+    ///   - count: nil until it is taken back.
+    package func fault(
+        _ provider: PlayedProvider, _ trouble: String, rate: String = "1", taskID: String? = nil,
+        step: String? = nil, count: Int? = nil
+    ) throws {
+        let members: [(String, JSONValue?)] = [
+            ("provider", .string(provider.name)), (trouble, .number(rate)),
+            ("task_id", taskID.map { .string($0) }), ("step", step.map { .string($0) }),
+            ("count", count.map { .integer($0) }),
+        ]
+        try fault(
+            .object(
+                JSONObject(
+                    members.compactMap { name, value in
+                        value.map { JSONObject.Member(key: name, value: $0) }
+                    })))
     }
 
     /// The last requests that the simulator has seen, oldest first.
