@@ -52,17 +52,15 @@ package final class RescueLine: Sendable {
     ) -> [String: String] {
         var all: [String: String] = [
             "HOLDFAST_DATABASE_URL": database.url,
-            "HOLDFAST_KIE_BASE_URL": simulator.baseURL + "/kie",
-            "HOLDFAST_KIE_API_KEY": "simulator-kie-api-key",
-            "HOLDFAST_KLING_BASE_URL": simulator.baseURL + "/kling",
-            "HOLDFAST_KLING_ACCESS_KEY": "simulator-kling-access-key",
-            "HOLDFAST_KLING_SECRET_KEY": "simulator-kling-secret-key",
             "HOLDFAST_STORAGE_URL": "file://" + assets,
             "HOLDFAST_PUBLIC_BASE_URL": "https://cdn.example.com",
             "HOLDFAST_EGRESS_ALLOW": "127.0.0.0/8",
             "HOLDFAST_RETRIGGER_URL": simulator.baseURL + "/app/trigger",
             "HOLDFAST_RETRIGGER_SECRET": "simulator-trigger-secret",
         ]
+        for provider in PlayedProvider.all {
+            all.merge(provider.environment(at: simulator.baseURL)) { $1 }
+        }
         if let offset {
             all["HOLDFAST_CLOCK_OFFSET"] = offset
             all["HOLDFAST_ALLOW_CLOCK_OFFSET"] = "1"

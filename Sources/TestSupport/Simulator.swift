@@ -41,6 +41,12 @@ package final class Simulator: Sendable {
         try checked(try Loopback.request("GET", port: port, path: path), "GET", path)
     }
 
+    /// A task as the simulator's control page describes it, with its files as they must arrive.
+    package func task(_ id: String) throws -> JSONValue {
+        let name = id.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? id
+        return try get("/control/tasks/" + name)
+    }
+
     private func checked(
         _ answer: Loopback.Answer, _ method: String, _ path: String
     ) throws -> JSONValue {

@@ -26,7 +26,7 @@ final class BadInputScene: Sendable {
 
     init() throws {
         line = try RescueLine(simulatorArguments: [
-            "--kie-api-key", Self.canaries[0], "--kling-secret-key", Self.canaries[1],
+            "--api-key", "kie=\(Self.canaries[0])", "--kling-secret-key", Self.canaries[1],
             "--trigger-secret", Self.canaries[2],
         ])
         folder = NSTemporaryDirectory() + "holdfast-bad-input-" + RunID.make()

@@ -16,9 +16,9 @@ extension RescueLine {
 
     /// Lets many jobs through at once, where rates are not what a replay is about.
     func liftRates() throws {
-        for provider in ["kie", "kling"] {
-            try setPolicy("rate", "1000", provider: provider)
-            try setPolicy("rate_burst", "1000", provider: provider)
+        for provider in PlayedProvider.all {
+            try setPolicy("rate", "1000", provider: provider.name)
+            try setPolicy("rate_burst", "1000", provider: provider.name)
         }
     }
 

@@ -135,7 +135,7 @@ extension RescueLine {
     func checkFiles(
         _ id: String, task taskID: String, _ place: SourceLocation = #_sourceLocation
     ) throws {
-        let made = try simulator.get("/control/tasks/\(taskID)")["files"]?.array ?? []
+        let made = try simulator.task(taskID)["files"]?.array ?? []
         let rows = try sql("SELECT * FROM holdfast.asset WHERE job_id = \(id) ORDER BY ordinal")
         #expect(rows.count == made.count, "\(id)", sourceLocation: place)
         var urls: [String] = []

@@ -11,6 +11,8 @@ import Foundation
 /// - `POST faults`: one `FaultOrder` or an array.
 /// - `POST creations`: a `TaskOrder` without ids: what tasks become that a provider's own create
 ///   call makes from now on.
+/// - `POST lists`: a `page_limit`, the most lines of a page that has a cursor; none lifts it.
+/// - `POST callbacks`: a `CallbackOrder`: sends the callback about a task, or only tells it.
 /// - `POST trigger`: the `header` and the `secret` of the application's endpoint.
 /// - `POST reset`: forgets everything but the flags.
 struct Control: Sendable {
@@ -59,6 +61,13 @@ struct Control: Sendable {
             let order: TaskOrder = try decode(request)
             world.change { $0.creation = order }
             return Self.done
+        case ("POST", "lists", 1):
+            let order: ListOrder = try decode(request)
+            world.change { $0.pageLimit = order.pageLimit }
+            return Self.done
+        case ("POST", "callbacks", 1):
+            let order: CallbackOrder = try decode(request)
+            return .json(try order.carryOut(in: world))
         case ("POST", "trigger", 1):
             let order: TriggerOrder = try decode(request)
             world.change { order.carryOut(in: &$0) }
@@ -67,7 +76,8 @@ struct Control: Sendable {
             world.reset()
             return Self.done
         default:
-            let known = "health, counts, requests, tasks, faults, creations, trigger, reset"
+            let known =
+                "health, counts, requests, tasks, faults, creations, lists, callbacks, trigger, reset"
             return .json(
                 .object([
                     ("error", .text("no \(request.method) \(request.path); known are \(known)"))
@@ -114,7 +124,7 @@ struct Control: Sendable {
             let content = FileContent(task, ordinal: ordinal)
             return JSONText.object([
                 ("ordinal", .int(ordinal)),
-                ("url", .text(ResultURL(task: task, ordinal: ordinal).text(world))),
+                ("url", .text(world.url(of: task, ordinal: ordinal, now: now))),
                 ("bytes", .int(content.count)), ("sha256", .text(content.sha256)),
                 ("content_type", .text(content.kind.mediaType)),
             ])
@@ -123,6 +133,7 @@ struct Control: Sendable {
             .object([
                 ("provider", .text(task.provider.rawValue)), ("endpoint", .text(task.endpoint)),
                 ("task_id", .text(task.id)), ("external_task_id", .text(orNull: task.externalID)),
+                ("callback_url", .text(orNull: task.callbackURL)),
                 ("state", .text(task.state(at: now).rawValue)),
                 ("outcome", .text(task.outcome.rawValue)),
                 ("polls_until_done", .int(task.runningPollsLeft)),

@@ -3,11 +3,12 @@ struct FaultOrder: Decodable, Sendable {
     /// Nil for all areas.
     var area: Area?
     var taskID: String?
+    var step: Step?
     var clear: Bool
     var fault = Fault()
 
     private static let fields: Set<String> = [
-        "provider", "task_id", "clear", "unauthorized_rate", "rate_limited_rate",
+        "provider", "task_id", "step", "clear", "unauthorized_rate", "rate_limited_rate",
         "retry_after_seconds", "server_error_rate", "hang_rate", "hang_ms", "cut_rate",
         "delay_ms", "down", "count",
     ]
@@ -16,10 +17,11 @@ struct FaultOrder: Decodable, Sendable {
         let object = try StrictObject(decoder, allowed: Self.fields)
         guard let name: String = try object.value("provider") else {
             throw ControlError(
-                field: "provider", reason: "is missing; kie, kling, files, trigger, all")
+                field: "provider", reason: "is missing; a provider, files, trigger or all")
         }
         area = name == "all" ? nil : try object.choice("provider")
         taskID = try object.value("task_id")
+        step = try object.choice("step")
         clear = try object.value("clear") ?? false
         fault.unauthorizedRate = try object.rate("unauthorized_rate")
         fault.rateLimitedRate = try object.rate("rate_limited_rate")
@@ -40,11 +42,11 @@ struct FaultOrder: Decodable, Sendable {
         }
     }
 
-    /// Puts the fault in the place of an earlier one for the same area and task, or clears: all
+    /// Puts the fault in the place of an earlier one for the same area, task and step, or clears: all
     /// of an area, all of one task in it, or everything.
     func carryOut(in state: inout World.State) {
         guard clear else {
-            state.faults[FaultScope(area: area, taskID: taskID)] = fault
+            state.faults[FaultScope(area: area, taskID: taskID, step: step)] = fault
             return
         }
         let (area, taskID) = (area, taskID)

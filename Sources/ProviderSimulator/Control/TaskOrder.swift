@@ -7,7 +7,11 @@ struct TaskOrder: Decodable, Sendable {
     var endpoint: String?
     var taskID: String?
     var externalID: String?
+    /// Where the application wants to be called back; some providers say it again in their answers.
+    var callbackURL: String?
     var outcome: Outcome?
+    /// Healthy answers that say pending, before those that say running.
+    var pendingPolls: Int?
     /// Healthy answers that still say running; answers that never arrive or say nothing about
     /// the task do not count.
     var pollsUntilDone: Int?
@@ -32,8 +36,9 @@ struct TaskOrder: Decodable, Sendable {
     init() {}
 
     private static let fields: Set<String> = [
-        "provider", "endpoint", "task_id", "external_task_id", "outcome", "polls_until_done",
-        "ready_after_ms", "created_ms_ago", "outputs", "file_bytes", "file_kind", "file_fault",
+        "provider", "endpoint", "task_id", "external_task_id", "callback_url", "outcome",
+        "pending_polls", "polls_until_done", "ready_after_ms", "created_ms_ago", "outputs",
+        "file_bytes", "file_kind", "file_fault",
         "file_wait_ms", "files_expired", "url_life_seconds", "refreshable", "message", "cost",
         "shape", "shape_polls",
     ]
@@ -45,7 +50,9 @@ struct TaskOrder: Decodable, Sendable {
         endpoint = try object.value("endpoint")
         taskID = try object.value("task_id")
         externalID = try object.value("external_task_id")
+        callbackURL = try object.value("callback_url")
         outcome = try object.choice("outcome")
+        pendingPolls = try object.integer("pending_polls", 0...1_000_000)
         pollsUntilDone = try object.integer("polls_until_done", 0...1_000_000)
         readyAfterMilliseconds = try object.integer("ready_after_ms", 0...Self.aYearInMilliseconds)
         createdMillisecondsAgo = try object.integer("created_ms_ago", 0...Self.aYearInMilliseconds)
@@ -84,23 +91,36 @@ struct TaskOrder: Decodable, Sendable {
     func check(in state: borrowing World.State) throws -> (Provider, String) {
         let existing = taskID.flatMap { state.tasks[$0] }
         guard let provider = existing?.provider ?? provider else {
-            throw ControlError(field: "provider", reason: "is missing; kie or kling")
+            throw ControlError(field: "provider", reason: "is missing, and no task has the id")
         }
         guard self.provider == nil || self.provider == provider else {
             throw ControlError(
                 field: "provider", reason: "task \(existing?.id ?? "") belongs to \(provider)")
         }
         let endpoint = endpoint ?? existing?.endpoint ?? Endpoint.standard(of: provider)
-        guard Endpoint.all(of: provider).contains(endpoint) else {
+        guard Endpoint.isKnown(endpoint, of: provider) else {
             let known = Endpoint.all(of: provider).joined(separator: ", ")
-            throw ControlError(field: "endpoint", reason: "\"\(endpoint)\" is none of \(known)")
+            throw ControlError(
+                field: "endpoint",
+                reason: "\"\(endpoint)\" is "
+                    + (known.isEmpty ? "no path of a model" : "none of \(known)"))
+        }
+        guard outcome.map(provider.outcomes.contains) ?? true else {
+            let known = provider.outcomes.map(\.rawValue).joined(separator: ", ")
+            throw ControlError(field: "outcome", reason: "\(provider) knows \(known)")
+        }
+        guard outputs ?? 0 <= provider.mostOutputs else {
+            throw ControlError(
+                field: "outputs", reason: "a task at \(provider) makes \(provider.mostOutputs)")
         }
         return (provider, endpoint)
     }
 
     private func apply(to task: inout SimulatedTask, now: Int64) {
         task.externalID = externalID ?? task.externalID
+        task.callbackURL = callbackURL ?? task.callbackURL
         task.outcome = outcome ?? task.outcome
+        task.pendingPollsLeft = pendingPolls ?? task.pendingPollsLeft
         task.runningPollsLeft = pollsUntilDone ?? task.runningPollsLeft
         task.readyAt = readyAfterMilliseconds.map { now + Int64($0) } ?? task.readyAt
         task.createdAt = createdMillisecondsAgo.map { now - Int64($0) } ?? task.createdAt
@@ -120,6 +140,6 @@ struct TaskOrder: Decodable, Sendable {
         } else {
             task.shapePollsLeft = shapePolls ?? task.shapePollsLeft
         }
-        if task.state(at: now) == .running { task.finishedAt = nil }
+        if !task.state(at: now).isFinal { task.finishedAt = nil }
     }
 }

@@ -46,7 +46,10 @@ struct FilesPlay: Sendable {
             ? Self.whole(task, ordinal) : faulty(task, ordinal, query: request.rawQuery)
     }
 
-    private func faulty(_ task: SimulatedTask, _ ordinal: Int, query: String) -> Response {
+    /// The file with whatever goes wrong with it.
+    ///
+    /// - Parameter query: The signed query of the request; nil for a file that is got with a key.
+    func faulty(_ task: SimulatedTask, _ ordinal: Int, query: String?) -> Response {
         var response = Self.whole(task, ordinal)
         switch task.fileFault {
         case .none:
@@ -70,16 +73,22 @@ struct FilesPlay: Sendable {
         case .empty:
             response.body = .bytes([])
         case .redirect:
-            let path = "/moved/\(escaped(task.id))/\(ordinal).\(task.fileKind.rawValue)"
-            return Self.redirect("\(world.base)\(path)?\(query)")
+            return moved(task, ordinal, to: world.base, query: query)
+        case .redirectElsewhere:
+            return moved(task, ordinal, to: world.elsewhere, query: query)
         case .redirectPrivate:
             return Self.redirect("http://169.254.169.254/latest/meta-data/")
         }
         return response
     }
 
-    private func escaped(_ id: String) -> String {
-        id.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? id
+    /// A redirect to where the file is whole.
+    func moved(
+        _ task: SimulatedTask, _ ordinal: Int, to base: String, query: String?
+    ) -> Response {
+        let signed = ResultURL(task: task, ordinal: ordinal).text(world, at: base, folder: "moved")
+        guard let query else { return Self.redirect(signed) }
+        return Self.redirect(signed.prefix { $0 != "?" } + "?" + query)
     }
 
     private static func whole(_ task: SimulatedTask, _ ordinal: Int) -> Response {
@@ -88,8 +97,8 @@ struct FilesPlay: Sendable {
             body: .file(FileContent(task, ordinal: ordinal)))
     }
 
-    private static func redirect(_ location: String) -> Response {
-        Response(status: 302, headers: [("Location", location)], body: .bytes([]))
+    private static func redirect(_ location: some StringProtocol) -> Response {
+        Response(status: 302, headers: [("Location", String(location))], body: .bytes([]))
     }
 
     private static func error(_ status: Int, _ code: String, _ message: String = "") -> Response {

@@ -24,7 +24,7 @@ struct KIEPlay: Play {
         guard request.headers["user-agent"]?.contains("Mozilla/") == true else {
             return (.text("error code: 1010", type: "text/plain", status: 403), false)
         }
-        guard request.headers["authorization"] == "Bearer " + world.credentials.kieAPIKey else {
+        guard request.headers["authorization"] == "Bearer " + world.credentials.apiKey(.kie) else {
             return (Self.body(401, "You do not have access permissions"), true)
         }
         return nil
@@ -41,9 +41,7 @@ struct KIEPlay: Play {
         case .serverError(variety: 1):
             Self.body(455, "The system is under maintenance, please try again later")
         case .serverError, .refuse, .hang, .cut:
-            .text(
-                "<html><head><title>502 Bad Gateway</title></head><body>cloudflare</body></html>",
-                type: "text/html", status: 502)
+            .badGateway
         }
     }
 
@@ -65,7 +63,7 @@ struct KIEPlay: Play {
             return refresh(request)
         case .credit:
             return .json(Self.envelope(.number(credit())))
-        case .list, .unknown:
+        case .list, .result, .content, .keys, .unknown:
             return Self.body(404, "Not Found", status: 404)
         }
     }
@@ -85,54 +83,49 @@ struct KIEPlay: Play {
     }
 
     /// Our own input comes back in every answer, URLs included; nobody must take those for results.
-    private static let parameters = JSONText.object([
-        ("model", .text("kling-2.6/image-to-video")),
-        ("callBackUrl", .text("https://app.example.com/hooks/kie")),
-        (
-            "input",
-            .object([
-                ("prompt", .text("a paper boat on a canal")),
-                ("image_urls", .array([.text("https://uploads.example.com/in/boat.png")])),
-            ])
-        ),
-    ]).string
+    private static func parameters(_ task: SimulatedTask) -> String {
+        JSONText.object([
+            ("model", .text("kling-2.6/image-to-video")),
+            ("callBackUrl", .text(task.callbackURL ?? "https://app.example.com/hooks/kie")),
+            (
+                "input",
+                .object([
+                    ("prompt", .text("a paper boat on a canal")),
+                    ("image_urls", .array([.text("https://uploads.example.com/in/boat.png")])),
+                ])
+            ),
+        ]).string
+    }
+
+    private static let words = Words(
+        pending: "waiting", running: "generating", succeeded: "success", failed: "fail")
 
     private static func market(_ poll: Poll) -> JSONText {
         let task = poll.task
-        let state =
-            switch poll.state {
-            case .running: "generating"
-            case .succeeded: "success"
-            case .failed: "fail"
-            }
-        let word = poll.shape == .unknownState ? "under_review" : state
         let urls = JSONText.object([("resultUrls", .array(poll.urls.map { .text($0) }))])
         var members: [(String, JSONText)] = [
             ("taskId", .text(task.id)), ("model", .text("kling-2.6/image-to-video")),
-            ("state", .text(word)), ("param", .text(parameters)),
+            ("state", poll.word(words)), ("param", .text(parameters(task))),
             ("resultJson", poll.state == .succeeded ? .text(urls.string) : .null),
             ("failCode", .text(poll.state == .failed ? "500" : "")),
             ("failMsg", .text(poll.state == .failed ? task.message : "")),
-            ("costTime", poll.state == .running ? .null : .int(81_234)),
+            ("costTime", poll.state.isFinal ? .int(81_234) : .null),
             ("completeTime", task.finishedAt.map { .int(Int($0)) } ?? .null),
             ("createTime", .int(Int(task.createdAt))), ("updateTime", .int(Int(poll.updatedAt))),
         ]
         if poll.state == .succeeded, let cost = task.cost {
             members.append(("creditsConsumed", number(cost)))
         }
-        if poll.shape == .duplicateKeys {
-            members.append(("state", .text(state == "success" ? "fail" : "success")))
-        }
-        return .object(members)
+        return .object(members + poll.contradiction("state", words))
     }
 
     private static func veo(_ poll: Poll) -> JSONText {
         let task = poll.task
         let state =
             switch poll.state {
-            case .running: 0
+            case .pending, .running: 0
             case .succeeded: 1
-            case .failed: 3
+            case .failed, .cancelled, .expired: 3
             }
         let result = JSONText.object([
             ("taskId", .text(task.id)), ("resultUrls", .array(poll.urls.map { .text($0) })),
@@ -141,7 +134,7 @@ struct KIEPlay: Play {
             ("resolution", .text("1080p")),
         ])
         var members: [(String, JSONText)] = [
-            ("taskId", .text(task.id)), ("paramJson", .text(parameters)),
+            ("taskId", .text(task.id)), ("paramJson", .text(parameters(task))),
             ("completeTime", task.finishedAt.map { .text(time($0)) } ?? .null),
             ("response", poll.state == .succeeded ? result : .null),
             ("successFlag", .int(poll.shape == .unknownState ? 9 : state)),
@@ -166,6 +159,33 @@ struct KIEPlay: Play {
     private static func number(_ text: String) -> JSONText {
         let isNumber = text.wholeMatch(of: /-?(0|[1-9][0-9]*)(\.[0-9]+)?/) != nil
         return isNumber ? .number(text) : .text(text)
+    }
+
+    /// As the poll says it, but for Veo, whose callbacks are shaped otherwise.
+    func callback(_ poll: Poll) -> JSONText? {
+        let task = poll.task
+        let hasFailed = poll.state == .failed
+        guard task.endpoint == Endpoint.veo else {
+            return .object([
+                ("code", .int(hasFailed ? 501 : 200)),
+                ("msg", .text(hasFailed ? task.message : "success")), ("data", Self.market(poll)),
+            ])
+        }
+        let information: [(String, JSONText)] = [
+            ("resultUrls", .array(poll.urls.map { .text($0) })), ("originUrls", .array([])),
+            ("resolution", .text("1080p")),
+        ]
+        return .object([
+            ("code", .int(hasFailed ? 501 : 200)),
+            ("msg", .text(hasFailed ? task.message : "success")),
+            (
+                "data",
+                .object([
+                    ("taskId", .text(task.id)), ("info", .object(information)),
+                    ("fallbackFlag", .bool(false)),
+                ])
+            ),
+        ])
     }
 
     // MARK: - Files and credits

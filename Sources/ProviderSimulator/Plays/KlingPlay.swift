@@ -47,36 +47,17 @@ struct KlingPlay: Play {
             return list(endpoint, request)
         case .create(let endpoint):
             return created(endpoint, request)
-        case .refresh, .credit, .unknown:
+        case .result, .content, .keys, .refresh, .credit, .unknown:
             return body(1202, "The requested method is invalid", status: 404)
         }
     }
 
     private func list(_ endpoint: String, _ request: Request) -> Response {
-        guard let page = Self.integer(request.query("pageNum"), standard: 1, 1...1000),
-            let size = Self.integer(request.query("pageSize"), standard: 30, 1...500)
+        guard let page = request.number("pageNum", standard: 1, most: 1000),
+            let size = request.number("pageSize", standard: 30, most: 500)
         else { return body(1201, "pageNum or pageSize is out of range", status: 400) }
-        let now = Clock.milliseconds()
-        let tasks = world.read { state in
-            let ids = state.order["\(Provider.kling):\(endpoint)"] ?? []
-            return ids.reversed().dropFirst((page - 1) * size).prefix(size)
-                .compactMap { state.tasks[$0] }
-        }
-        let pages = tasks.map { task in
-            let state = task.state(at: now)
-            let urls =
-                state == .succeeded
-                ? (0..<task.outputs).map { ResultURL(task: task, ordinal: $0).text(world) } : []
-            return Self.task(Poll(task: task, state: state, shape: .normal, urls: urls))
-        }
-        return .json(envelope(.array(pages)))
-    }
-
-    private static func integer(
-        _ text: String?, standard: Int, _ range: ClosedRange<Int>
-    ) -> Int? {
-        guard let text else { return standard }
-        return Int(text).flatMap { range.contains($0) ? $0 : nil }
+        let polls = world.listed(.kling, endpoint).page(from: (page - 1) * size, size: size).polls
+        return .json(envelope(.array(polls.map { Self.task($0) })))
     }
 
     private func created(_ endpoint: String, _ request: Request) -> Response {
@@ -100,7 +81,12 @@ struct KlingPlay: Play {
                 ])))
     }
 
+    func callback(_ poll: Poll) -> JSONText? { Self.task(poll) }
+
     // MARK: - Bodies
+
+    private static let words = Words(
+        pending: "submitted", running: "processing", succeeded: "succeed", failed: "failed")
 
     private func body(_ code: Int, _ message: String, status: Int) -> Response {
         .json(
@@ -127,15 +113,8 @@ struct KlingPlay: Play {
 
     private static func task(_ poll: Poll) -> JSONText {
         let task = poll.task
-        let status =
-            switch poll.state {
-            case .running: "processing"
-            case .succeeded: "succeed"
-            case .failed: "failed"
-            }
-        let word = poll.shape == .unknownState ? "reviewing" : status
         var members: [(String, JSONText)] = [
-            ("task_id", .text(task.id)), ("task_status", .text(word)),
+            ("task_id", .text(task.id)), ("task_status", poll.word(words)),
             ("task_status_msg", .text(poll.state == .failed ? task.message : "")),
             ("task_info", information(task)), ("created_at", .int(Int(task.createdAt))),
             ("updated_at", .int(Int(poll.updatedAt))),
@@ -144,10 +123,7 @@ struct KlingPlay: Play {
         if poll.state == .succeeded, let cost = task.cost {
             members.append(("final_unit_deduction", .text(cost)))
         }
-        if poll.shape == .duplicateKeys {
-            members.append(("task_status", .text(status == "succeed" ? "failed" : "succeed")))
-        }
-        return .object(members)
+        return .object(members + poll.contradiction("task_status", words))
     }
 
     private static func result(_ poll: Poll) -> JSONText {

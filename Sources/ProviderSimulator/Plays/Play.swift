@@ -1,11 +1,27 @@
 /// What a request to a provider wants.
 enum Intent: Sendable {
     case poll(endpoint: String, id: String)
+    /// The second request of a provider that tells the end and the files apart.
+    case result(endpoint: String, id: String)
+    /// A file that the provider itself hands out.
+    case content(id: String, ordinal: Int)
     case list(endpoint: String)
     case create(endpoint: String)
     case refresh
     case credit
+    /// The keys that callbacks are signed with.
+    case keys
     case unknown
+
+    var step: Step? {
+        switch self {
+        case .poll: .poll
+        case .result: .result
+        case .content: .content
+        case .list: .list
+        case .create, .refresh, .credit, .keys, .unknown: nil
+        }
+    }
 }
 
 /// One provider as it is played.
@@ -18,6 +34,27 @@ protocol Play: Sendable {
     func response(to trouble: Trouble) -> Response
     /// Carries the request out; with a silent trouble the client does not learn of it.
     func perform(_ intent: Intent, _ request: Request, trouble: Trouble?) -> Response
+    /// The body of the callback about a task; nil where the provider sends none.
+    func callback(_ poll: Poll) -> JSONText?
+}
+
+extension Provider {
+    func play(_ world: World) -> any Play {
+        switch self {
+        case .kie: KIEPlay(world: world)
+        case .kling: KlingPlay(world: world)
+        case .replicate: ReplicatePlay(world: world)
+        case .fal: FalPlay(world: world)
+        case .runway: RunwayPlay(world: world)
+        case .luma: LumaPlay(world: world)
+        case .minimax: MiniMaxPlay(world: world)
+        case .googleVeo: GoogleVeoPlay(world: world)
+        case .seedance: SeedancePlay(world: world)
+        case .wavespeed: WaveSpeedPlay(world: world)
+        case .piapi: PiAPIPlay(world: world)
+        case .openAIVideos: OpenAIVideosPlay(world: world)
+        }
+    }
 }
 
 extension Play {

@@ -28,7 +28,7 @@ struct Poll: Sendable {
         other.externalID = task.externalID.map { $0 + "-\(distance)" }
         other.message = "risk control"
         let urls =
-            state == .succeeded ? [ResultURL(task: other, ordinal: 0).text(world)] : []
+            state == .succeeded ? [world.url(of: other, ordinal: 0, now: task.registeredAt)] : []
         return Poll(task: other, state: state, shape: .normal, urls: urls)
     }
 
@@ -84,9 +84,13 @@ extension World.State {
         if let left = task.shapePollsLeft, left > 0 { task.shapePollsLeft = left - 1 }
         if shape.saysSomething {
             counts.healthyPolls["\(task.provider):\(task.id)", default: 0] += 1
-            if task.runningPollsLeft > 0 { task.runningPollsLeft -= 1 }
+            if task.pendingPollsLeft > 0 {
+                task.pendingPollsLeft -= 1
+            } else if task.runningPollsLeft > 0 {
+                task.runningPollsLeft -= 1
+            }
         }
-        if state != .running && task.finishedAt == nil { task.finishedAt = now }
+        if state.isFinal && task.finishedAt == nil { task.finishedAt = now }
         tasks[task.id] = task
         return (task, state, shape)
     }
@@ -105,10 +109,26 @@ extension World {
             return state.poll(task, now: now, delivered: trouble?.isSilent != true)
         }
         guard let (task, state, shape) = answered else { return nil }
-        let gives = state == .succeeded && shape != .noURLs
-        let urls =
-            gives
-            ? (0..<task.outputs).map { ResultURL(task: task, ordinal: $0).text(self) } : []
-        return Poll(task: task, state: state, shape: shape, urls: urls)
+        return Poll(
+            task: task, state: state, shape: shape,
+            urls: shape == .noURLs ? [] : urls(task, state, now: now))
+    }
+
+    /// What a poll would say, without being one: nothing is counted or used up.
+    func glance(_ task: SimulatedTask) -> Poll {
+        let now = Clock.milliseconds()
+        let state = task.state(at: now)
+        // An answer without files is one whichever way it is asked for; other shapes are the poll's.
+        let shape = task.shape == .noURLs && task.shapePollsLeft != 0 ? task.shape : .normal
+        return Poll(
+            task: task, state: state, shape: shape,
+            urls: shape == .noURLs ? [] : urls(task, state, now: now))
+    }
+
+    private func urls(
+        _ task: SimulatedTask, _ state: SimulatedTask.State, now: Int64
+    ) -> [String] {
+        guard state == .succeeded else { return [] }
+        return (0..<task.outputs).map { url(of: task, ordinal: $0, now: now) }
     }
 }

@@ -28,9 +28,9 @@ struct ResultURL: Sendable {
         return "token=sim%2F\(generation)%2F\(signature)%3D&expires=\(expiresAtSeconds)"
     }
 
-    func text(_ world: World, folder: String = "files") -> String {
+    func text(_ world: World, at base: String? = nil, folder: String = "files") -> String {
         let name = taskID.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? taskID
-        return "\(world.base)/\(folder)/\(name)/\(ordinal).\(kind.rawValue)?\(query(world))"
+        return "\(base ?? world.base)/\(folder)/\(name)/\(ordinal).\(kind.rawValue)?\(query(world))"
     }
 
     enum Check {
@@ -57,5 +57,24 @@ extension FileContent {
     init(_ task: SimulatedTask, ordinal: Int) {
         self.init(
             taskID: task.id, ordinal: ordinal, count: task.fileBytes, kind: task.fileKind)
+    }
+}
+
+extension World {
+    /// The address of a result file as the provider's answer gives it.
+    func url(of task: SimulatedTask, ordinal: Int, now: Int64) -> String {
+        switch task.provider {
+        case .googleVeo:
+            let name = Names.fileID(task, ordinal: ordinal) ?? ""
+            return "\(place(.googleVeo))/v1beta/files/\(name):download?alt=media"
+        case .openAIVideos:
+            return "\(place(.openAIVideos))/v1/videos/\(task.id)/content"
+        default:
+            var url = ResultURL(task: task, ordinal: ordinal)
+            if task.provider.signsAnew, !task.filesExpired {
+                url.expiresAtSeconds = now / 1000 + task.urlLifeSeconds
+            }
+            return url.text(self)
+        }
     }
 }

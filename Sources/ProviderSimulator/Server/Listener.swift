@@ -7,10 +7,11 @@ struct Listener {
     /// The port in use, also when any free one was asked for.
     let port: UInt16
 
-    /// Listens on 127.0.0.1; port 0 takes any free one.
+    /// Listens on the loopback; port 0 takes any free one.
     ///
+    /// - Parameter address: 127.0.0.1 unless it says else.
     /// - Throws: `Failure` with status unavailable when the port cannot be had.
-    init(port: UInt16) throws {
+    init(address host: UInt32 = 0x7F00_0001, port: UInt16) throws {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard socket >= 0 else { throw Self.failure("socket", port) }
         var on: Int32 = 1
@@ -22,7 +23,7 @@ struct Listener {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
+        address.sin_addr.s_addr = host.bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let bound = withUnsafeMutableBytes(of: &address) { bytes in
             bytes.withMemoryRebound(to: sockaddr.self) { addresses in

@@ -40,6 +40,13 @@ struct Request: Sendable {
         return nil
     }
 
+    /// A query item as a number from 1 up; `standard` when it is not there, nil when it is no such
+    /// number.
+    func number(_ name: String, standard: Int, most: Int) -> Int? {
+        guard let text = query(name) else { return standard }
+        return Int(text).flatMap { (1...most).contains($0) ? $0 : nil }
+    }
+
     /// The body as a JSON object, or nil when it is anything else.
     func object() -> [String: Any]? {
         (try? JSONSerialization.jsonObject(with: Data(body))) as? [String: Any]
@@ -90,6 +97,11 @@ struct Response: Sendable {
     static func text(_ text: String, type: String, status: Int) -> Response {
         Response(status: status, headers: [("Content-Type", type)], body: .bytes(Array(text.utf8)))
     }
+
+    /// What a front end says while nothing behind it answers.
+    static let badGateway = Response.text(
+        "<html><head><title>502 Bad Gateway</title></head><body>cloudflare</body></html>",
+        type: "text/html", status: 502)
 
     static let refused = Response(status: 0, body: .bytes([]), manner: .refuse)
 

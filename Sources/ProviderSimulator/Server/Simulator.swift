@@ -19,14 +19,7 @@ struct Simulator: Sendable {
     }
 
     func enter(_ request: Request) -> Flight {
-        let area: Area? =
-            switch request.segments.first {
-            case "kie": .kie
-            case "kling": .kling
-            case "files", "moved": .files
-            case "app": .trigger
-            default: nil
-            }
+        let area = Area(pathSegment: request.segments.first)
         let now = Clock.milliseconds()
         guard let area else { return Flight(area: nil, arrivedAt: now) }
         world.change { state in
@@ -55,8 +48,7 @@ struct Simulator: Sendable {
         }
         let response =
             switch area {
-            case .kie: played(KIEPlay(world: world), .kie, request)
-            case .kling: played(KlingPlay(world: world), .kling, request)
+            case .provider(let provider): played(provider, request)
             case .files: file(request)
             case .trigger: trigger(request)
             }
@@ -64,11 +56,13 @@ struct Simulator: Sendable {
         return response
     }
 
-    private func played(_ play: some Play, _ provider: Provider, _ request: Request) -> Response {
+    private func played(_ provider: Provider, _ request: Request) -> Response {
+        let play = provider.play(world)
         let intent = play.intent(request)
         let (trouble, delay) = world.change { state in
             state.arrive(provider, intent)
-            return state.meet(provider.area, subjects: state.subjects(provider, intent))
+            return state.meet(
+                provider.area, subjects: state.subjects(provider, intent), step: intent.step)
         }
         var response: Response
         if trouble == .refuse {
@@ -106,12 +100,17 @@ struct Simulator: Sendable {
         return response
     }
 
+    /// Every header that any provider takes its key in.
+    private static let credentialHeaders = ["authorization", "x-api-key", "x-goog-api-key"]
+
     private func record(_ request: Request, flight: Flight, response: Response) {
-        let authorization = request.headers["authorization"].map {
+        let authorization = Self.credentialHeaders.lazy.compactMap { request.headers[$0] }.first.map
+        {
             hex(Array(SHA256.hash(data: Data($0.utf8))).prefix(8))
         }
         let record = RequestRecord(
             at: flight.arrivedAt, method: request.method, path: request.path,
+            host: request.headers["host"],
             authorization: authorization, userAgent: request.headers["user-agent"],
             status: response.loggedStatus)
         world.change { state in
@@ -135,17 +134,23 @@ extension World.State {
             if !isTask && provider == .kling {
                 counts.lookups["\(provider):\(id)", default: 0] += 1
             }
+        case .result(_, let id):
+            counts.results["\(provider):\(id)", default: 0] += 1
         case .list(let endpoint):
             counts.lists["\(provider):\(endpoint)", default: 0] += 1
         case .create:
             counts.creates[provider.rawValue, default: 0] += 1
-        case .refresh, .credit, .unknown:
+        case .content(let id, let ordinal):
+            counts.files["\(id)/\(ordinal)", default: 0] += 1
+        case .keys, .refresh, .credit, .unknown:
             break
         }
     }
 
     /// The ids by which faults may be meant for this request: as asked, and the task's own.
     fileprivate func subjects(_ provider: Provider, _ intent: Intent) -> [String] {
+        if case .result(_, let id) = intent { return [id] }
+        if case .content(let id, _) = intent { return [id] }
         guard case .poll(let endpoint, let id) = intent else { return [] }
         let own = find(id, provider: provider, endpoint: endpoint)?.id
         return own == id || own == nil ? [id] : [id] + [own].compactMap { $0 }

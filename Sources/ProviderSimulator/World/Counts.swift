@@ -5,6 +5,8 @@ struct Counts: Sendable {
     var pollTotal: [String: Int] = [:]
     var lookups: [String: Int] = [:]
     var lists: [String: Int] = [:]
+    /// Second requests by task.
+    var results: [String: Int] = [:]
     var creates: [String: Int] = [:]
     var refreshes: [String: Int] = [:]
     var files: [String: Int] = [:]
@@ -29,7 +31,7 @@ struct Counts: Sendable {
         .object([
             ("polls", .counts(polls)), ("healthy_polls", .counts(healthyPolls)),
             ("poll_total", .counts(pollTotal)), ("lookups", .counts(lookups)),
-            ("lists", .counts(lists)), ("creates", .counts(creates)),
+            ("lists", .counts(lists)), ("results", .counts(results)), ("creates", .counts(creates)),
             ("refreshes", .counts(refreshes)), ("files", .counts(files)),
             ("requests", .counts(requests)), ("unauthorized", .counts(unauthorized)),
             ("faults", .counts(faults)), ("in_flight", .counts(inFlight)),
@@ -55,6 +57,8 @@ struct RequestRecord: Sendable {
     var at: Int64
     var method: String
     var path: String
+    /// The host that the client believed to be asking.
+    var host: String?
     var authorization: String?
     var userAgent: String?
     var status: Int
@@ -62,7 +66,7 @@ struct RequestRecord: Sendable {
     var json: JSONText {
         .object([
             ("time_ms", .int(Int(at))), ("method", .text(method)), ("path", .text(path)),
-            ("authorization", .text(orNull: authorization)),
+            ("host", .text(orNull: host)), ("authorization", .text(orNull: authorization)),
             ("user_agent", .text(orNull: userAgent)), ("status", .int(status)),
         ])
     }

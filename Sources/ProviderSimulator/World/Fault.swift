@@ -33,6 +33,29 @@ struct FaultScope: Hashable, Sendable {
     var area: Area?
     /// Nil for all tasks.
     var taskID: String?
+    /// Nil for all that is asked of a provider.
+    var step: Step?
+
+    /// Every scope that a request falls into, the most specific first.
+    static func all(_ area: Area, subjects: [String], step: Step?) -> [FaultScope] {
+        let tasks = subjects.map { Optional($0) } + [nil]
+        let steps = step.map { [$0, nil] } ?? [nil]
+        return tasks.flatMap { task in
+            steps.flatMap { step in
+                [area, nil].map { FaultScope(area: $0, taskID: task, step: step) }
+            }
+        }
+    }
+}
+
+/// What is asked of a provider.
+enum Step: String, Sendable, CaseIterable {
+    case poll
+    /// The second request of a provider that tells the end and the files apart.
+    case result
+    case list
+    /// A file that the provider itself hands out.
+    case content
 }
 
 /// What happens to one request.

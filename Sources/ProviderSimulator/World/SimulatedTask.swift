@@ -1,21 +1,5 @@
-/// Who is played.
-enum Area: String, Sendable, CaseIterable {
-    case kie, kling, files, trigger
-}
-
-enum Provider: String, Sendable, CaseIterable {
-    case kie, kling
-
-    var area: Area {
-        switch self {
-        case .kie: .kie
-        case .kling: .kling
-        }
-    }
-}
-
 enum Outcome: String, Sendable, CaseIterable {
-    case succeed, fail, never
+    case succeed, fail, never, cancel, expire
 }
 
 /// How an answer about a task is disfigured.
@@ -61,6 +45,8 @@ enum FileFault: String, Sendable, CaseIterable {
     /// 403 for every URL, also for a refreshed one: the provider has deleted the file.
     case expired
     case serverError = "server_error"
+    /// To the store on another host.
+    case redirectElsewhere = "redirect_elsewhere"
     case redirectPrivate = "redirect_private"
 }
 
@@ -71,6 +57,8 @@ struct SimulatedTask: Sendable {
     /// The provider's family, such as `market` or `image2video`.
     var endpoint: String
     var externalID: String?
+    /// Where the application wants to be called back.
+    var callbackURL: String?
     /// Milliseconds since 1970.
     var createdAt: Int64
     /// Milliseconds since 1970; the life of its URLs counts from here.
@@ -78,6 +66,7 @@ struct SimulatedTask: Sendable {
     var finishedAt: Int64?
 
     var outcome = Outcome.succeed
+    var pendingPollsLeft = 0
     var runningPollsLeft = 0
     var readyAt = Int64(0)
     var message = "Generation failed, please try again later"
@@ -102,62 +91,33 @@ struct SimulatedTask: Sendable {
         self.endpoint = endpoint
         self.createdAt = now
         self.registeredAt = now
-        self.cost = provider == .kie ? "70" : "2.5"
-        // KIE's pages give 24 hours, Kling's 30 days.
-        self.urlLifeSeconds = provider == .kie ? 86_400 : 2_592_000
+        self.cost = provider.standardCost
+        self.urlLifeSeconds = provider.urlLifeSeconds
         self.fileKind = Endpoint.isImage(endpoint, of: provider) ? .png : .mp4
     }
 
     /// The state that a healthy answer gives at `now`.
     func state(at now: Int64) -> State {
+        guard pendingPollsLeft == 0 else { return .pending }
         guard runningPollsLeft == 0, now >= readyAt else { return .running }
         return switch outcome {
         case .succeed: .succeeded
         case .fail: .failed
         case .never: .running
+        case .cancel: .cancelled
+        case .expire: .expired
         }
+    }
+
+    /// Whether its files are gone at `now`, or their URLs refused.
+    func filesAreExpired(at now: Int64) -> Bool {
+        filesExpired || now / 1000 >= registeredAt / 1000 + urlLifeSeconds
     }
 
     enum State: String, Sendable {
-        case running, succeeded, failed
-    }
-}
+        case pending, running, succeeded, failed, cancelled, expired
 
-/// The families of tasks that are played, and their paths.
-enum Endpoint {
-    static let market = "market"
-    static let veo = "veo"
-
-    private static let klingVideos = [
-        "image2video", "text2video", "multi-image2video", "video-extend", "lip-sync", "effects",
-        "motion-control", "omni-video",
-    ]
-    private static let klingImages = ["generations", "kolors-virtual-try-on"]
-
-    static func all(of provider: Provider) -> [String] {
-        switch provider {
-        case .kie: [market, veo]
-        case .kling: klingVideos + klingImages
-        }
-    }
-
-    static func isImage(_ endpoint: String, of provider: Provider) -> Bool {
-        provider == .kling && klingImages.contains(endpoint)
-    }
-
-    static func standard(of provider: Provider) -> String {
-        switch provider {
-        case .kie: market
-        case .kling: "image2video"
-        }
-    }
-
-    /// The Kling family that `/v1/<group>/<kind>` names, if there is such a one.
-    static func kling(group: String, kind: String) -> String? {
-        switch group {
-        case "videos": klingVideos.contains(kind) ? kind : nil
-        case "images": klingImages.contains(kind) ? kind : nil
-        default: nil
-        }
+        /// Whether nothing is going to change any more.
+        var isFinal: Bool { self != .pending && self != .running }
     }
 }

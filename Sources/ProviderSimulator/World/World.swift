@@ -1,11 +1,14 @@
 import Foundation
 
-/// Keys that the simulator expects, and what chance starts from.
+/// Keys that the simulator expects.
 struct Credentials: Sendable {
-    var kieAPIKey: String
+    /// Those that differ from the provider's standard key.
+    var apiKeys: [Provider: String] = [:]
     var klingAccessKey: String
     var klingSecretKey: String
     var triggerSecret: String
+
+    func apiKey(_ provider: Provider) -> String { apiKeys[provider] ?? provider.standardKey }
 }
 
 /// Everything that changes, behind one lock; nothing is sent or waited for while it is held.
@@ -19,6 +22,10 @@ final class World: @unchecked Sendable {
         var tasks: [String: SimulatedTask] = [:]
         /// Task ids in order of creation, by provider and family, as the list pages show them.
         var order: [String: [String]] = [:]
+        /// Files that have names of their own.
+        var files: [String: (taskID: String, ordinal: Int)] = [:]
+        /// The most lines of a list's page; nil for as many as the provider gives.
+        var pageLimit: Int?
         /// The oldest task first.
         var externals: [String: [String]] = [:]
         var faults: [FaultScope: Fault] = [:]
@@ -35,13 +42,16 @@ final class World: @unchecked Sendable {
     let seed: UInt64
     /// Where result files are, without a slash at the end.
     let base: String
+    /// The same on another host.
+    let elsewhere: String
     private let lock = NSLock()
     private var state: State
 
-    init(credentials: Credentials, seed: UInt64, base: String) {
+    init(credentials: Credentials, seed: UInt64, base: String, elsewhere: String) {
         self.credentials = credentials
         self.seed = seed
         self.base = base
+        self.elsewhere = elsewhere
         self.state = Self.fresh(credentials, seed)
     }
 
@@ -49,6 +59,9 @@ final class World: @unchecked Sendable {
         State(
             trigger: TriggerSettings(secret: credentials.triggerSecret), chance: Chance(seed: seed))
     }
+
+    /// The provider's base address.
+    func place(_ provider: Provider) -> String { "\(base)/\(provider)" }
 
     func reset() {
         change { state in
@@ -70,14 +83,13 @@ final class World: @unchecked Sendable {
 
 extension World.State {
     /// The faults that concern a request, most specific first, each used up by one.
-    mutating func meet(_ area: Area, subjects: [String]) -> (trouble: Trouble?, delay: Int) {
+    mutating func meet(
+        _ area: Area, subjects: [String], step: Step? = nil
+    ) -> (trouble: Trouble?, delay: Int) {
         guard !faults.isEmpty else { return (nil, 0) }
         var trouble: Trouble?
         var delay = 0
-        let named = subjects.flatMap {
-            [FaultScope(area: area, taskID: $0), FaultScope(area: nil, taskID: $0)]
-        }
-        for scope in named + [FaultScope(area: area), FaultScope(area: nil)] {
+        for scope in FaultScope.all(area, subjects: subjects, step: step) {
             guard var fault = faults[scope] else { continue }
             if let left = fault.left {
                 fault.left = left - 1
@@ -97,7 +109,8 @@ extension World.State {
     /// The task that an id names: the provider's own, or the oldest with this id of ours.
     func find(_ id: String, provider: Provider, endpoint: String) -> SimulatedTask? {
         if let task = tasks[id] {
-            return task.provider == provider && task.endpoint == endpoint ? task : nil
+            let asked = Endpoint.asked(task.endpoint, of: task.provider)
+            return task.provider == provider && asked == endpoint ? task : nil
         }
         guard provider == .kling else { return nil }
         return externals[id]?.lazy.compactMap { tasks[$0] }.first { $0.endpoint == endpoint }
@@ -111,6 +124,10 @@ extension World.State {
             }
             order["\(task.provider):\(task.endpoint)", default: []].append(task.id)
         }
+        for ordinal in 0..<task.outputs {
+            guard let name = Names.fileID(task, ordinal: ordinal) else { break }
+            files[name] = (task.id, ordinal)
+        }
         if previous?.externalID != task.externalID {
             if let old = previous?.externalID { externals[old]?.removeAll { $0 == task.id } }
             if let new = task.externalID { externals[new, default: []].append(task.id) }
@@ -121,14 +138,7 @@ extension World.State {
     mutating func newID(_ provider: Provider, _ endpoint: String) -> String {
         while true {
             created &+= 1
-            let bits = chance.bits("task:\(created)")
-            let hex = String(bits, radix: 16)
-            let id =
-                switch (provider, endpoint) {
-                case (.kling, _): String(900_000_000_000_000_000 + bits % 99_999_999_999_999_999)
-                case (.kie, Endpoint.veo): "veo_task_" + hex
-                case (.kie, _): hex + String(Chance.mix(bits), radix: 16)
-                }
+            let id = Names.taskID(provider, endpoint, bits: chance.bits("task:\(created)"))
             if tasks[id] == nil { return id }
         }
     }
