@@ -177,8 +177,12 @@ package struct ProviderFacts: Sendable {
     package var rateBurst: Int
     /// Where the rate comes from, for people who read `holdfast policy show`.
     package var rateSource: String
-    /// How long result URLs work after completion.
+    /// How long result URLs work after completion; where that is not established a careful guess,
+    /// by which files are put in order and nothing else.
     package var urlLife: Duration
+    package var urlLifeIsEstablished: Bool
+    /// Requests until the files of a task that has ended are known.
+    package var pollSteps: Int
     /// Good credentials are refused now and then, so that only a long streak is an alarm.
     package var mayRefuseGoodCredentials: Bool
     package var canLookUpByOwnID: Bool
@@ -192,6 +196,7 @@ package struct ProviderFacts: Sendable {
 
     package init(
         ratePerSecond: Int, rateBurst: Int, rateSource: String, urlLife: Duration,
+        urlLifeIsEstablished: Bool = true, pollSteps: Int = 1,
         mayRefuseGoodCredentials: Bool = false, canLookUpByOwnID: Bool = false,
         canList: Bool = false, canRefresh: Bool = false, costUnit: String? = nil,
         downloadNeedsCredentials: Bool = false, webhook: WebhookScheme = .unsigned
@@ -200,6 +205,8 @@ package struct ProviderFacts: Sendable {
         self.rateBurst = rateBurst
         self.rateSource = rateSource
         self.urlLife = urlLife
+        self.urlLifeIsEstablished = urlLifeIsEstablished
+        self.pollSteps = pollSteps
         self.mayRefuseGoodCredentials = mayRefuseGoodCredentials
         self.canLookUpByOwnID = canLookUpByOwnID
         self.canList = canList

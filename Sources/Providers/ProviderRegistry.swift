@@ -39,6 +39,9 @@ package struct ProviderRegistry: Sendable {
         self.providers = Dictionary(providers.map { ($0.name, $0) }) { $1 }
     }
 
+    /// The providers in it, in alphabetical order.
+    package var names: [String] { providers.keys.sorted() }
+
     /// The provider of that name, configured or not; an unknown name is nil.
     package func provider(_ name: String) -> (any Provider)? { providers[name] }
 

@@ -175,9 +175,9 @@ struct ListWalk: ~Copyable {
         }
         walk.pages += 1
         walk.isFirstTry = true
-        let isBackFarEnough = page.tasks.contains {
-            $0.createdAt.map { $0 < walk.start.backTo } ?? false
-        }
+        // Some lists are not quite in the order of creation: one old task ends nothing.
+        let dates = page.tasks.compactMap(\.createdAt)
+        let isBackFarEnough = !dates.isEmpty && dates.allSatisfy { $0 < walk.start.backTo }
         walk.page = isBackFarEnough || page.tasks.isEmpty ? nil : page.next
         let isOver = walk.page == nil || walk.pages >= Self.pageLimit
         try lists.note(

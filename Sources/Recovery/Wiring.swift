@@ -33,7 +33,7 @@ package struct Wiring: Sendable {
 
     /// The providers that this host can ask, among those that a selection names.
     package func askable(_ selection: Selection) -> [String] {
-        ProviderRegistry.names.filter { name in
+        providers.names.filter { name in
             providers.isConfigured(name)
                 && (selection.providers.isEmpty || selection.providers.contains(name))
         }

@@ -22,7 +22,7 @@ package struct FalProvider: Provider {
             ratePerSecond: 10, rateBurst: 10,
             rateSource: "our own choice: fal documents no limit on status queries",
             // Set with each request; an hour keeps its files near the front of the queue.
-            urlLife: .seconds(3600), canList: true,
+            urlLife: .seconds(3600), urlLifeIsEstablished: false, pollSteps: 2, canList: true,
             webhook: .publishedKeys(
                 url: "https://rest.fal.ai/.well-known/jwks.json",
                 urlVariable: "HOLDFAST_FAL_KEYS_URL"))

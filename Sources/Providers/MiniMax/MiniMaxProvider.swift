@@ -21,7 +21,7 @@ package struct MiniMaxProvider: Provider {
             ratePerSecond: 5, rateBurst: 5,
             rateSource: "our own choice: MiniMax documents no limit on queries",
             // Established for templates only; an hour keeps its files near the front of the queue.
-            urlLife: .seconds(3600), canList: true)
+            urlLife: .seconds(3600), urlLifeIsEstablished: false, pollSteps: 2, canList: true)
     }
 
     package func endpoints(for task: TaskReference) -> [String] {

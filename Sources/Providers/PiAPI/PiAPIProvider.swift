@@ -18,7 +18,7 @@ package struct PiAPIProvider: PlainProvider {
             ratePerSecond: 5, rateBurst: 5,
             rateSource: "our own choice: PiAPI documents no limit on queries",
             // Differs by model; an hour keeps its files near the front of the queue.
-            urlLife: .seconds(3600),
+            urlLife: .seconds(3600), urlLifeIsEstablished: false,
             webhook: .clearSecret(
                 header: "x-webhook-secret", secretVariable: "HOLDFAST_PIAPI_WEBHOOK_SECRET"))
     }

@@ -1,14 +1,13 @@
 import Foundation
 import Glibc
-import TestSupport
 
 /// A web server of a test's own that gives everybody the same bytes, whatever they ask for.
-final class OddServer: Sendable {
-    let port: Int
+package final class OddServer: Sendable {
+    package let port: Int
     private let listener: Int32
 
     /// - Parameter answer: All of it, from the status line on.
-    init(_ answer: [UInt8]) throws {
+    package init(_ answer: [UInt8]) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var name = sockaddr_in()
         name.sin_family = sa_family_t(AF_INET)
@@ -27,7 +26,7 @@ final class OddServer: Sendable {
     }
 
     /// A whole answer with a length and a declared type.
-    convenience init(type: String, _ body: [UInt8]) throws {
+    package convenience init(type: String, _ body: [UInt8]) throws {
         let head =
             "HTTP/1.1 200 OK\r\nContent-Type: \(type)\r\nContent-Length: \(body.count)\r\n"
             + "Connection: close\r\n\r\n"
@@ -36,7 +35,7 @@ final class OddServer: Sendable {
 
     deinit { shutdown(listener, Int32(SHUT_RDWR)) }
 
-    func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
+    package func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
 
     private static func serve(_ listener: Int32, _ answer: [UInt8]) {
         while true {
