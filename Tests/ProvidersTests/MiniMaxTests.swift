@@ -168,7 +168,7 @@ struct MiniMaxTests {
         }
         #expect(provider.listEndpoints(inUse: ["v1", "template"]) == [])
         #expect(provider.listEndpoints(inUse: ["v1", "v2"]) == ["v2"])
-        #expect(provider.listEndpoints(inUse: [""]) == ["v2"])
+        #expect(provider.listEndpoints(inUse: [""]) == [])
         let request = try provider.listRequest(endpoint: "v2", cursor: "3", now: testNow)
         #expect(
             request?.url

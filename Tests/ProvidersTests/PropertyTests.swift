@@ -12,10 +12,11 @@ struct PropertyTests {
     func mutations(sample: SampleCase) throws {
         let seed = UInt64.random(in: 0...UInt64.max)
         var chance = Seeded(seed: seed)
-        for round in 0..<10 {
+        for round in 0..<20 {
             let body = Mutation.any(sample.body, using: &chance)
             let leaves = Leaf.all(in: body)
-            for name in ProviderRegistry.names {
+            // The wrong adapters see fewer, because they are many.
+            for name in ProviderRegistry.names where name == sample.provider || round % 5 == 0 {
                 try check(
                     sample, provider: name, body: body, leaves,
                     comment:

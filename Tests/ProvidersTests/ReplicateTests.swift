@@ -75,7 +75,7 @@ struct ReplicateTests {
         "the reason of a failure is the error, else the end of the log",
         arguments: [
             (#""error":"NSFW""#, "NSFW"),
-            (#""error":null,"logs":"a\nValueError: b\n""#, "ValueError: b"),
+            (#""error":null,"logs":"a\nValueError: b\r\n""#, "ValueError: b"),
             (#""error":{"detail":"bad input"}"#, "bad input"),
             (#""error":null,"logs":"""#, "the provider gives no reason"),
         ])

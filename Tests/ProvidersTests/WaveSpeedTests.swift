@@ -49,6 +49,14 @@ struct WaveSpeedTests {
             #expect(verdict.credentialsRefused == refused)
             #expect(verdict.taskIsUnknownHere == unknownHere)
             #expect(verdict.errorMessage == "Canary (code \(code))")
+            // A front end's refusal hides what the envelope says about the request.
+            for status in [401, 402, 429, 503] {
+                let verdict = read(
+                    provider, #"{"code":\#(code),"message":"Canary","data":null}"#, status: status)
+                #expect(verdict.state == .unknown)
+                #expect(verdict.errorClass == .transient)
+                #expect(!verdict.taskIsUnknownHere)
+            }
         }
     }
 

@@ -71,9 +71,9 @@ package struct MiniMaxProvider: Provider {
             ? reader.callback(asked: asked, endpoint: endpoint) : reader.verdict(asked: asked)
     }
 
-    /// Only the newer family has a list; tasks whose family nobody named may be in it.
+    /// Only the newer family has a list.
     package func listEndpoints(inUse endpointsInUse: [String]) -> [String] {
-        let isInUse = endpointsInUse.contains { MiniMaxFamily.named($0) ?? .v2 == .v2 }
+        let isInUse = endpointsInUse.contains { MiniMaxFamily.named($0) == .v2 }
         return isInUse ? [MiniMaxFamily.v2.rawValue] : []
     }
 

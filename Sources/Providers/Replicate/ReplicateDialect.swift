@@ -35,10 +35,17 @@ struct ReplicateDialect: TaskDialect {
 
     func failureText(of record: JSONObject) -> String? {
         if record["data_removed"]?.bool == true { return "the provider has deleted the files" }
-        // Without a reason of its own, the end of the log is the best there is.
-        return record["error"].flatMap { RefusalText.read($0) }
-            ?? record["logs"]?.nonBlankText?.split(whereSeparator: \.isNewline).last
-            .map(String.init)
+        return record["error"].flatMap { RefusalText.read($0) } ?? Self.lastLine(record["logs"])
+    }
+
+    // Without a reason of its own, the end of the log is the best there is; what comes before it is
+    // left alone, because models print what they were given.
+    private static func lastLine(_ logs: JSONValue?) -> String? {
+        guard let scalars = logs?.nonBlankText?.unicodeScalars else { return nil }
+        let line = scalars.suffix(PrivateText.messageLimit).split {
+            "\r\n".unicodeScalars.contains($0)
+        }
+        return line.last.map { String(String.UnicodeScalarView($0)) }
     }
 
     /// Seconds of computing; what they cost depends on the hardware.
