@@ -86,6 +86,9 @@ let package = Package(
         .executableTarget(
             name: "ProviderSimulator", dependencies: [arguments, crypto, "Core"],
             swiftSettings: strict),
+        .executableTarget(
+            name: "VerdictBench", dependencies: ["Core", "HTTP", "Providers"],
+            swiftSettings: strict),
         room("TestSupport", ["Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers"]),
         tests("CoreTests", ["Core"]),
         tests("PostgresTests", ["Postgres", "Core"]),
@@ -102,3 +105,12 @@ let package = Package(
         tests("TidyTests", ["Core"]),
     ]
 )
+
+// libFuzzer brings a main function of its own, so this target is there for scripts/fuzz alone.
+if Context.environment["HOLDFAST_FUZZ"] != nil {
+    package.products.append(.executable(name: "fuzz-verdicts", targets: ["FuzzVerdicts"]))
+    package.targets.append(
+        .executableTarget(
+            name: "FuzzVerdicts", dependencies: ["Core", "HTTP", "Providers"],
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
+}

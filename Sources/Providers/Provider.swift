@@ -12,6 +12,8 @@ package protocol Provider: Sendable {
     static var credentialVariables: [String] { get }
     static var baseURLVariable: String { get }
     static var defaultBaseURL: String { get }
+    /// Further hosts of the provider, by the variable that says where each is.
+    static var furtherBaseURLs: [String: String] { get }
 
     init(settings: ProviderSettings)
 
@@ -71,6 +73,8 @@ package protocol Provider: Sendable {
 }
 
 extension Provider {
+    package static var furtherBaseURLs: [String: String] { [:] }
+
     package var name: String { Self.name }
 
     package var isConfigured: Bool {

@@ -6,7 +6,15 @@ package struct ProviderRegistry: Sendable {
         KIEProvider.self,
         KlingProvider.self,
         ReplicateProvider.self,
+        FalProvider.self,
+        RunwayProvider.self,
         LumaProvider.self,
+        MiniMaxProvider.self,
+        GoogleVeoProvider.self,
+        SeedanceProvider.self,
+        WaveSpeedProvider.self,
+        PiAPIProvider.self,
+        OpenAIVideosProvider.self,
     ]
 
     package static let names: [String] = all.map { $0.name }
@@ -47,7 +55,9 @@ package struct ProviderRegistry: Sendable {
     /// An adapter that reads answers and cannot ask; what `classify` and the inbox need.
     package static func reader(_ name: String) -> (any Provider)? {
         all.first { $0.name == name }.map { type in
-            type.init(settings: ProviderSettings(baseURL: type.defaultBaseURL))
+            type.init(
+                settings: ProviderSettings(
+                    baseURL: type.defaultBaseURL, furtherBaseURLs: type.furtherBaseURLs))
         }
     }
 

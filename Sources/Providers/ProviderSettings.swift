@@ -7,10 +7,16 @@ package struct ProviderSettings: Sendable {
     package var baseURL: String
     /// Values by the name of their variable; blank ones are left out.
     package var credentials: [String: String]
+    /// Further addresses of the provider by the name of their variable.
+    package var furtherBaseURLs: [String: String]
 
-    package init(baseURL: String, credentials: [String: String] = [:]) {
+    package init(
+        baseURL: String, credentials: [String: String] = [:],
+        furtherBaseURLs: [String: String] = [:]
+    ) {
         self.baseURL = baseURL
         self.credentials = credentials
+        self.furtherBaseURLs = furtherBaseURLs
     }
 
     /// Reads the settings of one provider.
@@ -31,16 +37,24 @@ package struct ProviderSettings: Sendable {
             }
             credentials[variable] = value
         }
-        let variable = provider.baseURLVariable
-        let given = environment(variable) ?? ""
-        let base = given.trimmed.isEmpty ? provider.defaultBaseURL : given
-        guard let url = Self.base(base) else {
-            throw Failure(
-                .configuration, code: "malformed_base_url",
-                "\(variable) is no http or https address such as \(provider.defaultBaseURL), "
-                    + "without user name, query and fragment")
+        let baseURL = try Self.base(
+            provider.baseURLVariable, default: provider.defaultBaseURL, environment)
+        var further: [String: String] = [:]
+        for (variable, address) in provider.furtherBaseURLs {
+            further[variable] = try Self.base(variable, default: address, environment)
         }
-        self.init(baseURL: url, credentials: credentials)
+        self.init(baseURL: baseURL, credentials: credentials, furtherBaseURLs: further)
+    }
+
+    private static func base(
+        _ variable: String, default address: String, _ environment: (String) -> String?
+    ) throws(Failure) -> String {
+        let given = environment(variable) ?? ""
+        if let url = base(given.trimmed.isEmpty ? address : given) { return url }
+        throw Failure(
+            .configuration, code: "malformed_base_url",
+            "\(variable) is no http or https address such as \(address), "
+                + "without user name, query and fragment")
     }
 
     private static func base(_ text: String) -> String? {

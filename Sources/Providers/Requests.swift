@@ -6,8 +6,12 @@ extension Provider {
     func request(
         _ target: String, method: String = "GET", _ credentials: Header...
     ) -> Request {
+        request(to: settings.baseURL + target, method: method, credentials)
+    }
+
+    func request(to url: String, method: String = "GET", _ credentials: [Header]) -> Request {
         Request(
-            method: method, url: settings.baseURL + target,
+            method: method, url: url,
             headers: credentials + [
                 Header("Accept", "application/json"),
                 // Some front ends answer 403 to the names of libraries, KIE's "error code: 1010".
@@ -25,8 +29,21 @@ extension Provider {
         try credential(Self.credentialVariables.first ?? "")
     }
 
-    /// The page number that a cursor stands for, counted from 1.
-    func pageNumber(_ cursor: String?) -> Int { cursor.flatMap(Int.init) ?? 1 }
+    /// The number that a cursor stands for, a page or how many tasks to skip.
+    func number(_ cursor: String?, from first: Int) -> Int {
+        min(max(cursor.flatMap(Int.init) ?? first, first), 1_000_000_000)
+    }
+
+    /// The cursor of the page after one of a numbered list; nil on the last.
+    ///
+    /// Where the provider tells how many tasks there are, it is believed rather than the size of the
+    /// page, which it may have cut.
+    func nextPage(after cursor: String?, count: Int, size: Int, total: JSONValue = .null) -> String?
+    {
+        let page = number(cursor, from: 1)
+        let isLast = total.wholeNumber.map { Int64(page) * Int64(count) >= $0 } ?? (count < size)
+        return isLast || count == 0 ? nil : String(page + 1)
+    }
 
     /// Whether an address is on the provider's own origin: scheme, host and port are the same.
     ///

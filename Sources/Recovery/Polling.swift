@@ -34,6 +34,8 @@ struct Polling: ~Copyable {
     var oldestDecision: ContinuousClock.Instant?
     var tallies: [String: AnswerTally] = [:]
     var refusedKeys: [String: Int] = [:]
+    /// The last failure of each provider, for the message of its breaker.
+    var lastFailures: [String: ProviderTrouble] = [:]
     var healthy: Set<String> = []
     /// Providers whose breaker opened in this run.
     var leftAlone: Set<String> = []
@@ -263,6 +265,9 @@ struct Polling: ~Copyable {
         let provider = question.item.provider
         tallies[provider, default: AnswerTally()].add(
             isFailure: verdict.isProviderFailure, retryAfter: verdict.retryAfter)
+        if verdict.isProviderFailure {
+            lastFailures[provider] = ProviderTrouble(status: status, message: verdict.errorMessage)
+        }
         if verdict.credentialsRefused { refusedKeys[provider, default: 0] += 1 }
         if verdict.isHealthy || verdict.taskIsUnknownHere { healthy.insert(provider) }
         switch question.learn(verdict, status: status, body: body) {
@@ -360,7 +365,9 @@ struct Polling: ~Copyable {
                 .init(
                     code: "breaker_open",
                     message: "\(provider) is left alone for \(DurationText.describe(pause)) after "
-                        + "too many failures in a row; its jobs keep their state"),
+                        + "too many failures in a row (policy breaker_failures)"
+                        + (lastFailures[provider].map { "; the last: \($0)" } ?? "")
+                        + "; its jobs keep their state"),
                 status: .unavailable)
         }
     }

@@ -23,9 +23,39 @@ struct AdapterCase: Sendable, CustomTestStringConvertible {
             provider: "replicate", url: "https://api.replicate.com/v1/predictions/t%2F1",
             running: #"{"id":"t1","status":"processing"}"#),
         AdapterCase(
+            provider: "fal", url: "https://queue.fal.run/fal-ai/flux/requests/t%2F1/status",
+            credential: "Key canary-key", endpoint: "fal-ai/flux/dev",
+            running: #"{"request_id":"t1","status":"IN_PROGRESS"}"#),
+        AdapterCase(
+            provider: "runway", url: "https://api.dev.runwayml.com/v1/tasks/t%2F1",
+            running: #"{"id":"t1","status":"RUNNING"}"#),
+        AdapterCase(
             provider: "luma",
             url: "https://api.lumalabs.ai/dream-machine/v1/generations/t%2F1",
             running: #"{"id":"t1","state":"dreaming"}"#),
+        AdapterCase(
+            provider: "minimax",
+            url: "https://api.minimax.io/v1/query/video_generation?task_id=t%2F1", endpoint: "v1",
+            running: #"{"task_id":"t1","status":"Processing","base_resp":{"status_code":0}}"#),
+        AdapterCase(
+            provider: "google-veo", url: "https://generativelanguage.googleapis.com/v1beta/t/1",
+            header: "x-goog-api-key", credential: "canary-key", running: #"{"name":"t1"}"#,
+            escalates: false),
+        AdapterCase(
+            provider: "seedance",
+            url:
+                "https://ark.ap-southeast.bytepluses.com/api/v3/contents/generations/tasks/t%2F1",
+            running: #"{"id":"t1","status":"running"}"#),
+        AdapterCase(
+            provider: "wavespeed", url: "https://api.wavespeed.ai/api/v3/predictions/t%2F1",
+            running: #"{"code":200,"data":{"id":"t1","status":"processing"}}"#),
+        AdapterCase(
+            provider: "piapi", url: "https://api.piapi.ai/api/v1/task/t%2F1",
+            header: "x-api-key", credential: "canary-key",
+            running: #"{"code":200,"data":{"task_id":"t1","status":"Processing"}}"#),
+        AdapterCase(
+            provider: "openai-videos", url: "https://api.openai.com/v1/videos/t%2F1",
+            running: #"{"id":"t1","object":"video","status":"in_progress"}"#),
     ]
 }
 

@@ -89,5 +89,45 @@ struct Oracle: Sendable {
         "luma": Oracle(
             isFile: { $0.hasAny("assets") && $0.ends(in: "video", "image") },
             spellsFailure: word("state", "failed")),
+        "fal": Oracle(
+            isFile: {
+                $0.ends(in: "url")
+                    && $0.hasAny("images", "image", "video", "videos", "audio", "audio_file")
+            },
+            spellsFailure: {
+                ($0.ends(in: "status") && ["failed", "error"].contains($0.word))
+                    || $0.hasAny("detail")
+            }),
+        "runway": Oracle(
+            isFile: { $0.ends(in: "output") }, spellsFailure: word("status", "failed")),
+        "minimax": Oracle(
+            isFile: {
+                $0.ends(in: "download_url", "video_url")
+                    || ($0.ends(in: "url") && $0.hasAny("content"))
+            },
+            spellsFailure: word("status", "fail", "failed")),
+        "google-veo": Oracle(
+            isFile: {
+                $0.ends(in: "uri") && $0.hasAny("generatedSamples", "generatedVideos")
+                    && $0.hasAny("response")
+            },
+            spellsFailure: { $0.hasAny("error", "raiMediaFilteredCount") }),
+        "seedance": Oracle(
+            isFile: { $0.ends(in: "video_url") && $0.hasAny("content") },
+            spellsFailure: word("status", "failed")),
+        "wavespeed": Oracle(
+            isFile: { $0.ends(in: "outputs") }, spellsFailure: word("status", "failed")),
+        "piapi": Oracle(
+            isFile: { leaf in
+                leaf.hasAny("output") && !leaf.hasAny("cover", "last_frame", "thumbnail")
+            },
+            spellsFailure: word("status", "failed")),
+        "openai-videos": Oracle(
+            isFile: { _ in false },
+            spellsFailure: {
+                ($0.ends(in: "status") && $0.word == "failed")
+                    || ($0.ends(in: "type") && $0.word == "video.failed")
+            },
+            derivedURL: { "https://api.openai.com/v1/videos/\($0)/content" }),
     ]
 }

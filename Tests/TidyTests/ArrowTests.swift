@@ -41,13 +41,17 @@ import Testing
         "ProviderSimulator": [
             "Core", "ArgumentParser", "Crypto", "Foundation", "Glibc",
         ],
+        "VerdictBench": ["Core", "HTTP", "Providers", "Foundation"],
+        "FuzzVerdicts": ["Core", "HTTP", "Providers"],
         "TestSupport": [
             "Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers", "Foundation", "Glibc",
         ],
     ]
 
     /// Rooms that never reach a user's machine.
-    static let unshipped: Set<String> = ["ProviderSimulator", "TestSupport"]
+    static let unshipped: Set<String> = [
+        "ProviderSimulator", "VerdictBench", "FuzzVerdicts", "TestSupport",
+    ]
 
     /// `file:line` and module of every import below a folder.
     static func imports(below folder: String) -> [(place: String, module: String)] {

@@ -51,7 +51,7 @@ package struct KlingProvider: PlainProvider {
         endpoint: String, cursor: String?, now: Instant
     ) throws(Failure) -> Request? {
         let path = try path(endpoint)
-        let page = pageNumber(cursor)
+        let page = number(cursor, from: 1)
         return try signed("\(path)?pageNum=\(page)&pageSize=\(Self.pageSize)", now: now)
     }
 
@@ -59,9 +59,8 @@ package struct KlingProvider: PlainProvider {
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
         guard let tasks = TaskReader(dialect, answer, now: now).tasks() else { return nil }
-        let page = pageNumber(cursor)
-        let isLast = tasks.count < Self.pageSize || page >= Self.lastPage
-        return ListPage(tasks: tasks, next: isLast ? nil : String(page + 1))
+        let next = nextPage(after: cursor, count: tasks.count, size: Self.pageSize)
+        return ListPage(tasks: tasks, next: number(next, from: 1) > Self.lastPage ? nil : next)
     }
 
     /// Kling takes `external_task_id` in the place of its own id.

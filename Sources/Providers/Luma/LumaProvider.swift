@@ -34,7 +34,7 @@ package struct LumaProvider: PlainProvider {
     package func listRequest(
         endpoint: String, cursor: String?, now: Instant
     ) throws(Failure) -> Request? {
-        let offset = cursor.flatMap(Int.init) ?? 0
+        let offset = number(cursor, from: 0)
         return request("\(Self.path)?limit=\(Self.pageSize)&offset=\(offset)", try bearer())
     }
 
@@ -44,7 +44,7 @@ package struct LumaProvider: PlainProvider {
     ) -> ListPage? {
         let reader = TaskReader(dialect, answer, now: now)
         guard let tasks = reader.tasks() else { return nil }
-        let offset = cursor.flatMap(Int.init) ?? 0
+        let offset = number(cursor, from: 0)
         let hasMore = reader.value(at: ["has_more"]).bool == true && !tasks.isEmpty
         return ListPage(tasks: tasks, next: hasMore ? String(offset + tasks.count) : nil)
     }

@@ -58,6 +58,14 @@ extension JSONObject {
         self[key]?.nonBlankText.flatMap { words[$0.word] }
     }
 
+    /// 0 to 100, from a number that counts up to `whole`.
+    func percent(at key: String, of whole: Double) -> Int? {
+        guard let share = self[key]?.decimal.flatMap(Double.init), share <= whole else {
+            return nil
+        }
+        return Int((share / whole * 100).rounded())
+    }
+
     /// When something ends that lasts `life` from the time in a field.
     ///
     /// Text times may name no zone, so that a time in the future is a zone of theirs: it counts as

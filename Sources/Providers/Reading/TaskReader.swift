@@ -14,11 +14,15 @@ struct TaskReader {
     /// Empty when the body cannot be read.
     private let records: [TaskRecord]
 
-    init(_ dialect: any TaskDialect, _ answer: Answer, now: Instant) {
+    /// - Parameter body: The body of the answer, where it has been read before.
+    init(
+        _ dialect: any TaskDialect, _ answer: Answer, body: AnswerBody? = nil, now: Instant
+    ) {
         self.dialect = dialect
         self.answer = answer
         self.now = now
-        body = AnswerBody(answer.body)
+        let body = body ?? AnswerBody(answer.body)
+        self.body = body
         finder = RecordFinder(shape: dialect.shape)
         records =
             if case .document(let document) = body { finder.records(in: document) } else { [] }
