@@ -8,6 +8,7 @@ import Schema
 package final class RescueLine: Sendable {
     package let database: ScratchDatabase
     package let simulator: Simulator
+    private let providers: [PlayedProvider]
     /// The root of permanent storage.
     package let assets: String
 
@@ -32,7 +33,12 @@ package final class RescueLine: Sendable {
         return String(hash, radix: 16)
     }()
 
-    package init(simulatorArguments: [String] = []) throws {
+    /// - Parameter providers: Whose credentials the executables get; KIE's and Kling's unless said.
+    package init(
+        providers: [PlayedProvider] = PlayedProvider.named("kie", "kling"),
+        simulatorArguments: [String] = []
+    ) throws {
+        self.providers = providers
         database = try ScratchDatabase(Self.template)
         simulator = try Simulator(arguments: simulatorArguments)
         assets = NSTemporaryDirectory() + "holdfast-assets-" + RunID.make()
@@ -58,7 +64,7 @@ package final class RescueLine: Sendable {
             "HOLDFAST_RETRIGGER_URL": simulator.baseURL + "/app/trigger",
             "HOLDFAST_RETRIGGER_SECRET": "simulator-trigger-secret",
         ]
-        for provider in PlayedProvider.all {
+        for provider in providers {
             all.merge(provider.environment(at: simulator.baseURL)) { $1 }
         }
         if let offset {

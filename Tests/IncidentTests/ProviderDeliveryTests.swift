@@ -9,7 +9,7 @@ import Testing
     func `I-3a I-5a nobody calls back, and the customer pays once for a file that is there`(
         _ provider: PlayedProvider
     ) async throws {
-        let line = try RescueLine()
+        let line = try RescueLine(providers: [provider])
         let task = try line.open("job-1", at: provider, task: ["polls_until_done": 1])
         #expect(try line.balance("account-job-1") == "0/100/0")
         try await line.minute(offset: "+6m")
@@ -42,11 +42,25 @@ import Testing
         #expect(try line.violations() == [])
     }
 
+    @Test func `I-5a one run serves every provider, and shows each its own key`() async throws {
+        let line = try RescueLine(providers: PlayedProvider.all)
+        let tasks = try PlayedProvider.all.map { try line.open("at-\($0)", at: $0) }
+        try await line.minute(offset: "+6m")
+        for (provider, task) in zip(PlayedProvider.all, tasks) {
+            try line.checkDelivered("at-\(provider)", task: task)
+        }
+        let seen = try line.simulator.get("/control/counts")["distinct_authorizations"]
+        let names = seen?.object?.members.map(\.key) ?? []
+        #expect(names == PlayedProvider.all.map(\.name).sorted())
+        #expect(names.allSatisfy { seen?[$0]?.int == 1 })
+        #expect(try line.violations() == [])
+    }
+
     @Test(arguments: PlayedProvider.all)
     func `I-5b the provider failed, so the reason is kept and the credits are whole again`(
         _ provider: PlayedProvider
     ) async throws {
-        let line = try RescueLine()
+        let line = try RescueLine(providers: [provider])
         let task = try line.open(
             "job-1", at: provider,
             task: [
@@ -71,7 +85,7 @@ import Testing
     func `I-5a several files of one task are all stored`(
         _ provider: PlayedProvider
     ) async throws {
-        let line = try RescueLine()
+        let line = try RescueLine(providers: [provider])
         let task = try line.open("job-1", at: provider, task: ["outputs": 3])
         try await line.minute(offset: "+6m")
         try line.checkDelivered("job-1", task: task)
@@ -85,8 +99,8 @@ import Testing
     func `I-5b a task that was cancelled or ran out of time ends its job`(
         _ name: String, _ outcome: String, _ code: String
     ) async throws {
-        let line = try RescueLine()
         let provider = try #require(PlayedProvider.named(name).first)
+        let line = try RescueLine(providers: [provider])
         _ = try line.open("job-1", at: provider, task: ["outcome": .string(outcome)])
         try await line.minute(offset: "+6m")
         #expect(try line.outcome("job-1") == "failed/voided/\(code)")

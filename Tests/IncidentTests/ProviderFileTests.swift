@@ -9,7 +9,7 @@ import Testing
     func `I-3c the key goes to the provider's own host and never along a redirect`(
         _ provider: PlayedProvider
     ) async throws {
-        let line = try RescueLine()
+        let line = try RescueLine(providers: [provider])
         let task = try line.open(
             "job-1", at: provider, task: ["file_fault": "redirect_elsewhere"])
         try await line.minute(offset: "+6m")
@@ -28,7 +28,7 @@ import Testing
     func `I-3d a file is not lost because our key is refused`(
         _ provider: PlayedProvider
     ) async throws {
-        let line = try RescueLine()
+        let line = try RescueLine(providers: [provider])
         let task = try line.open("job-1", at: provider)
         _ = try await line.run("stuck-sweeper", offset: "+6m")
         // Another key at first, then none that works for files, then none at all.
@@ -54,7 +54,7 @@ import Testing
     func `I-3c a download from the provider itself that fails is made again`(
         _ provider: PlayedProvider, _ trouble: String
     ) async throws {
-        let line = try RescueLine()
+        let line = try RescueLine(providers: [provider])
         let task = try line.open("job-1", at: provider, task: ["file_bytes": 100_000])
         try line.fault(provider, trouble, step: "content", count: 1)
         try await line.minute(offset: "+6m")
@@ -69,7 +69,7 @@ import Testing
     func `I-3d an address that has expired is asked for again`(
         _ provider: PlayedProvider
     ) async throws {
-        let line = try RescueLine()
+        let line = try RescueLine(providers: [provider])
         let task = try line.open("job-1", at: provider, task: ["url_life_seconds": 0])
         _ = try await line.run("stuck-sweeper", offset: "+6m")
         try line.checkUndecided("job-1", "succeeded/held")
@@ -87,7 +87,7 @@ import Testing
     func `I-3d files that are gone for good cost the customer nothing`(
         _ provider: PlayedProvider
     ) async throws {
-        let line = try RescueLine()
+        let line = try RescueLine(providers: [provider])
         let task = try line.open("job-1", at: provider, task: ["refreshable": false])
         _ = try await line.run("stuck-sweeper", offset: "+6m")
         try line.checkUndecided("job-1", "succeeded/held")

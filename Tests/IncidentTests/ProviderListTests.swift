@@ -9,7 +9,7 @@ import Testing
 
     /// A line whose only job at the provider is done, and whose list has been read once.
     private func scene(_ provider: PlayedProvider) async throws -> RescueLine {
-        let line = try RescueLine()
+        let line = try RescueLine(providers: [provider])
         try line.liftRates()
         _ = try line.open("first", at: provider)
         try await line.minute(offset: "+6m")

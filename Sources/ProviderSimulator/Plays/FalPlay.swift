@@ -108,7 +108,8 @@ struct FalPlay: RecordPlay {
         return .object([place, ("seed", .number("196619188014358660"))])
     }
 
-    /// Only what has ended within a day is listed, by the number of the page.
+    /// Only what has ended within a day is listed, by the number of the page; whether what still
+    /// runs is listed too, no page tells.
     func page(_ polls: [Poll], _ request: Request) -> Response {
         guard
             let size = request.number(

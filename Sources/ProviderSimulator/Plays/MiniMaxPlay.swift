@@ -33,6 +33,8 @@ struct MiniMaxPlay: RecordPlay {
     }
 
     /// HTTP says 200 whatever happened; the front end alone has statuses of its own.
+    ///
+    /// The code for a task or a file that is not there is made up.
     func refused(_ status: Int, _ message: String) -> Response {
         let code =
             switch status {
@@ -81,6 +83,7 @@ struct MiniMaxPlay: RecordPlay {
         return .object(members + poll.contradiction("status", Self.words))
     }
 
+    /// The list's lines as a proxy describes them; the reason of a failure is made up.
     private func newer(_ poll: Poll) -> JSONText {
         var members: [(String, JSONText)] = [
             ("id", .text(poll.task.id)), ("model", .text("MiniMax-H3")),

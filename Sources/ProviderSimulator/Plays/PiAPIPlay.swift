@@ -15,6 +15,7 @@ struct PiAPIPlay: RecordPlay {
         return .poll(endpoint: Endpoint.tasks, id: parts[3])
     }
 
+    /// The envelope of an answer; how a refusal looks no page tells.
     func refused(_ status: Int, _ message: String) -> Response {
         .json(
             .object([("code", .int(status)), ("data", .null), ("message", .text(message))]),

@@ -11,7 +11,7 @@ protocol RecordPlay: Play {
     func record(_ poll: Poll) -> JSONText
     /// Puts a record into the provider's outer object.
     func envelope(_ record: JSONText) -> JSONText
-    /// A refusal in the provider's own words.
+    /// A refusal in the provider's own shape; the words in it are made up.
     func refused(_ status: Int, _ message: String) -> Response
     /// The answer to a poll.
     func answer(_ poll: Poll) -> Response

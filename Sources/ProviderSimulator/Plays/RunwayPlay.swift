@@ -15,6 +15,7 @@ struct RunwayPlay: RecordPlay {
         return .poll(endpoint: Endpoint.tasks, id: parts[2])
     }
 
+    /// What a missing version comes to is made up.
     func refusal(_ request: Request) -> (response: Response, isUnauthorized: Bool)? {
         guard holdsKey(request) else { return (refused(401, "Invalid API key"), true) }
         guard request.headers["x-runway-version"]?.isEmpty == false else {

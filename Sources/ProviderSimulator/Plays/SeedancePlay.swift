@@ -20,6 +20,7 @@ struct SeedancePlay: RecordPlay {
     }
 
     func refused(_ status: Int, _ message: String) -> Response {
+        // Made up, in the manner of the one that is known.
         let codes = [
             400: "InvalidParameter", 401: "AuthenticationError", 404: "ResourceNotFound",
             429: "RateLimitExceeded", 503: "ServiceUnavailable",

@@ -45,6 +45,7 @@ struct WaveSpeedPlay: RecordPlay {
         return .object(members + poll.contradiction("status", Self.words))
     }
 
+    /// As the page of the POST has it.
     func page(_ polls: [Poll], _ request: Request) -> Response {
         let body = request.object()
         let number =
