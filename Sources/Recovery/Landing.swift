@@ -29,12 +29,22 @@ final class Landing: DownloadSink {
     /// Why writing stopped, when it was the store that failed.
     var storeFailure: Failure?
     var exceedsLimit = false
+    /// The source was shown our key, so that a refusal may be about the key.
+    var showsKey = false
     /// The source was refreshed in this run; another refusal of it is final.
     var wasRefreshed = false
 
     init(_ item: FileItem, limitBytes: Int64) {
         self.item = item
         self.limitBytes = limitBytes
+    }
+
+    /// Whether the source's refusal can mean that the file is gone.
+    ///
+    /// A refused key says nothing about the file, as long as the file should still be there.
+    func isGone(by status: Int) -> Bool {
+        guard showsKey, status == 401 || status == 403 else { return true }
+        return item.sourceExpiresAt.map { $0 < item.now } ?? false
     }
 
     /// Back to the start, for a fresh transfer of the same file.

@@ -138,6 +138,7 @@ package struct StorageMirror: ~Copyable {
         let headers =
             (try? wiring.providers.provider(item.provider)?.downloadHeaders(for: item.sourceURL))
             ?? []
+        landing.showsKey = !headers.isEmpty
         nextTag += 1
         landings[nextTag] = landing
         client?.download(
@@ -185,8 +186,8 @@ package struct StorageMirror: ~Copyable {
                 }
             case .success(let response) where [401, 403, 404, 410].contains(response.status):
                 try rescue(
-                    landing, "the source answered HTTP \(response.status)", isGone: true, connection
-                )
+                    landing, "the source answered HTTP \(response.status)",
+                    isGone: landing.isGone(by: response.status), connection)
             case .success(let response):
                 try putOff(landing, "the source answered HTTP \(response.status)", connection)
             }
