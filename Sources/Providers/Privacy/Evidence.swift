@@ -93,7 +93,7 @@ struct Redaction {
             result = PrivateText.words(before, masksTokens: true) + PrivateText.mark
         } else {
             // A field that is one word may be an id, which is worth keeping.
-            let isProse = trimmed.unicodeScalars.contains { $0.properties.isWhitespace }
+            let isProse = trimmed.unicodeScalars.contains { $0.isBlank }
             result = PrivateText.words(bounded, masksTokens: isProse)
         }
         budgetBytes -= result.utf8.count

@@ -4,6 +4,8 @@ import Core
 enum PrivateText {
     static let mark = "[redacted]"
     static let messageLimit = 500
+    /// Bytes of a word that may be a token because of how it begins.
+    private static let shortestToken = 12
 
     /// Whether a field of this name holds an input of ours or a secret.
     static func isPrivate(key: some StringProtocol) -> Bool {
@@ -99,6 +101,11 @@ enum PrivateText {
     }
 
     private static func word(_ word: Substring, masksTokens: Bool) -> String {
+        // Most words are too short for a token and have no sign that an address or a pair needs.
+        if word.utf8.count < shortestToken, !word.utf8.contains(where: { "=:?".utf8.contains($0) })
+        {
+            return String(word)
+        }
         if let scheme = word.utf8.firstRange(of: Array("://".utf8)) {
             return url(word, afterScheme: scheme.upperBound)
         }
@@ -159,7 +166,9 @@ enum PrivateText {
 
     private static func token(_ run: String, masksAll: Bool) -> String {
         // A JSON Web Token has dots, and every part of it counts.
-        if run.utf8.count >= 12, run.hasPrefix("eyJ") || run.hasPrefix("sk-") { return mark }
+        if run.utf8.count >= shortestToken, run.hasPrefix("eyJ") || run.hasPrefix("sk-") {
+            return mark
+        }
         guard masksAll else { return run }
         return run.split(separator: ".", omittingEmptySubsequences: false).map { part in
             let isLong = part.utf8.count >= 24 && part.utf8.contains { (0x30...0x39).contains($0) }

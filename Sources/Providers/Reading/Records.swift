@@ -18,7 +18,7 @@ enum GivenID: Equatable {
         case .string(let text):
             let id = text.trimmed
             let isOdd = id.unicodeScalars.contains {
-                $0.properties.isWhitespace || $0.value < 0x20 || $0.value == 0x7F
+                $0.isBlank || $0.value < 0x20 || $0.value == 0x7F
             }
             if id.isEmpty {
                 self = .none

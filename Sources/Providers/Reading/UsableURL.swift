@@ -12,7 +12,7 @@ enum UsableURL {
         guard text.utf8.count <= limitBytes else { return nil }
         let url = text.trimmed
         let hasOddCharacter = url.unicodeScalars.contains { scalar in
-            scalar.properties.isWhitespace || scalar.value < 0x20 || scalar.value == 0x7F
+            scalar.isBlank || scalar.value < 0x20 || scalar.value == 0x7F
                 || "\"<>\\".unicodeScalars.contains(scalar)
         }
         guard !hasOddCharacter, let host = host(url), host.contains(where: isNamePart),
@@ -54,7 +54,11 @@ enum UsableURL {
 
     // Letters of any script, their marks, and digits; not the sign that stands for lost bytes.
     private static func isNamePart(_ scalar: Unicode.Scalar) -> Bool {
-        scalar.properties.isAlphabetic || scalar.properties.numericType == .decimal
+        if scalar.isASCII {
+            let byte = UInt8(scalar.value)
+            return (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20)
+        }
+        return scalar.properties.isAlphabetic || scalar.properties.numericType == .decimal
             || scalar.properties.generalCategory == .nonspacingMark
     }
 }
