@@ -5,12 +5,12 @@ package struct HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable {
         case resolve, connect, tls, timeout
         /// The connection ended before the answer did.
-        case cutOff
-        case tooLarge
+        case cutOff = "cut_off"
+        case tooLarge = "too_large"
         /// Every address of the host was refused by the egress policy.
-        case blockedAddress
-        case badURL
-        case tooManyRedirects
+        case blockedAddress = "blocked_address"
+        case badURL = "bad_url"
+        case tooManyRedirects = "too_many_redirects"
         /// The sink did not want the rest; it knows why.
         case stopped
         case other

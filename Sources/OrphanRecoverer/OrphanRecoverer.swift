@@ -6,7 +6,7 @@ import Recovery
 import Runner
 
 @main
-struct OrphanRecoverer: JobCommand {
+struct OrphanRecoverer: MinutelyCommand {
     static let configuration = CommandConfiguration(
         commandName: "orphan-recoverer",
         abstract: "Watches timed-out jobs and settles what finished late.",

@@ -168,10 +168,12 @@ package struct StorageMirror: ~Copyable {
                 if error.code == .blockedAddress || landing.exceedsLimit {
                     report.add(
                         .init(
-                            jobID: landing.item.jobID, code: error.code.rawValue,
+                            jobID: landing.item.jobID,
+                            code: landing.exceedsLimit ? "too_large" : error.code.rawValue,
                             message: landing.exceedsLimit
-                                ? "file \(landing.item.name) is larger than max_file_bytes; "
-                                    + "raise it with holdfast policy set max_file_bytes"
+                                ? "file \(landing.item.name) is larger than max_file_bytes "
+                                    + "(\(landing.limitBytes) bytes); raise it with "
+                                    + "holdfast policy set max_file_bytes"
                                 : error.message),
                         status: .needsPerson)
                 }

@@ -26,6 +26,21 @@ package protocol JobCommand: ExecutableCommand {
     var common: CommonOptions { get }
 }
 
+/// One of the jobs that cron starts each minute.
+package protocol MinutelyCommand: JobCommand, Unflagged {
+    var common: CommonOptions { get set }
+    var minutely: MinutelyOptions { get set }
+}
+
+extension MinutelyCommand {
+    package static var unflagged: Self {
+        var command = Self()
+        command.common = .unflagged
+        command.minutely = .unflagged
+        return command
+    }
+}
+
 extension JobCommand {
     package var reporting: ReportingOptions { common.reporting }
     package var isDryRun: Bool { common.dryRun }
@@ -72,18 +87,28 @@ package enum Entry {
             command: name(of: root), isJSON: asksForJSON(arguments),
             isDryRun: arguments.contains("--dry-run"))
         do {
-            var command = try root.parseAsRoot(arguments)
+            let command = try parse(root, arguments)
             if var executable = command as? any ExecutableCommand {
                 report.command = path(to: type(of: command), below: root) ?? report.command
                 report.isJSON = executable.reporting.output == .json
                 report.isDryRun = executable.isDryRun
                 return checkOutput(perform(&executable, report, root), report)
             }
-            try command.run()
+            var plain = command
+            try plain.run()
             return checkOutput(.done, report)
         } catch {
             return checkOutput(end(error, of: root, report), report)
         }
+    }
+
+    private static func parse(
+        _ root: any ParsableCommand.Type, _ arguments: [String]
+    ) throws -> any ParsableCommand {
+        if arguments.isEmpty, let plain = root as? any (ParsableCommand & Unflagged).Type {
+            return plain.unflagged
+        }
+        return try root.parseAsRoot(arguments)
     }
 
     /// Nobody must take a full disk for an answer that was written.

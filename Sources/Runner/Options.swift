@@ -105,6 +105,48 @@ package struct MinutelyOptions: ParsableArguments {
     }
 }
 
+/// What no flags at all come to, without asking the parser.
+///
+/// The parser looks up dozens of types in the whole program to learn what it may expect, which takes
+/// longer than an idle run's work; cron's plain call has nothing to parse. A test holds these to what
+/// the parser makes of an empty line.
+package protocol Unflagged: ParsableArguments {
+    static var unflagged: Self { get }
+}
+
+extension ReportingOptions: Unflagged {
+    package static var unflagged: Self {
+        var options = Self()
+        options.output = .text
+        options.logFormat = .text
+        options.verbose = false
+        options.quiet = false
+        options.envFile = nil
+        return options
+    }
+}
+
+extension CommonOptions: Unflagged {
+    package static var unflagged: Self {
+        var options = Self()
+        options.reporting = .unflagged
+        options.timeBudgetFlag = DurationFlag(.seconds(50))
+        options.dryRun = false
+        return options
+    }
+}
+
+extension MinutelyOptions: Unflagged {
+    package static var unflagged: Self {
+        var options = Self()
+        options.limit = nil
+        options.jobs = []
+        options.providers = []
+        options.concurrency = 64
+        return options
+    }
+}
+
 /// A duration on the command line, shown in help the way it is written.
 package struct DurationFlag: Sendable, CustomStringConvertible {
     package var duration: Duration

@@ -6,7 +6,7 @@ import Recovery
 import Runner
 
 @main
-struct StorageMirrorer: JobCommand {
+struct StorageMirrorer: MinutelyCommand {
     static let configuration = CommandConfiguration(
         commandName: "storage-mirrorer",
         abstract: "Streams result files into permanent storage, nearest expiry first.",

@@ -6,7 +6,7 @@ import Recovery
 import Runner
 
 @main
-struct StuckSweeper: JobCommand {
+struct StuckSweeper: MinutelyCommand {
     static let configuration = CommandConfiguration(
         commandName: "stuck-sweeper",
         abstract: "Re-polls jobs past their threshold and moves each one on.",

@@ -218,7 +218,7 @@ import Testing
         for offset in ["+6m", "+1d"] {
             let report = try await line.report("storage-mirrorer", offset: offset, strict)
             #expect(report["exit_status"]?.int == 1)
-            #expect(report["errors"]?.array?.first?["code"] == "blockedAddress")
+            #expect(report["errors"]?.array?.first?["code"] == "blocked_address")
             let message = report["errors"]?.array?.first?["message"]?.text ?? ""
             #expect(message.contains("HOLDFAST_EGRESS_ALLOW"), "\(message)")
             try line.checkUndecided("job-1", "succeeded/held")

@@ -28,6 +28,21 @@ struct OptionsTests {
         #expect(sample.minutely.concurrency == 64)
     }
 
+    /// What cron's plain call gets without the parser is what the parser would have made of it.
+    @Test func noFlagsAreTheSameWithTheParserAndWithoutIt() throws {
+        func words(_ common: CommonOptions, _ minutely: MinutelyOptions) -> [String] {
+            let reporting = common.reporting
+            return [
+                "\(common.timeBudget)", "\(common.dryRun)", "\(reporting.output)",
+                "\(reporting.logFormat)", "\(reporting.verbose)", "\(reporting.quiet)",
+                "\(reporting.envFile ?? "none")", "\(minutely.limit ?? -1)", "\(minutely.jobs)",
+                "\(minutely.providers)", "\(minutely.concurrency)",
+            ]
+        }
+        let parsed = try parse([])
+        #expect(words(.unflagged, .unflagged) == words(parsed.common, parsed.minutely))
+    }
+
     @Test func everythingIsRead() throws {
         let sample = try parse([
             "--time-budget", "1h30m", "--dry-run", "--output", "json", "--log-format=logfmt",
