@@ -46,6 +46,7 @@ let package = Package(
         .executable(name: "orphan-recoverer", targets: ["OrphanRecoverer"]),
         .executable(name: "storage-mirrorer", targets: ["StorageMirrorer"]),
         .executable(name: "ledger-reconciler", targets: ["LedgerReconciler"]),
+        .executable(name: "callback-receiver", targets: ["CallbackReceiver"]),
         .executable(name: "holdfast", targets: ["Holdfast"]),
         .executable(name: "provider-simulator", targets: ["ProviderSimulator"]),
     ],
@@ -65,24 +66,33 @@ let package = Package(
         room("Schema", ["Postgres", "Core"], resources: [.embedInCode("Migrations")]),
         room("Jobs", ["Postgres", "Core"]),
         room("Ledger", ["Postgres", "Core"]),
+        room("Reception", ["Core", crypto]),
         room("Providers", ["HTTP", "Core", crypto]),
         room("Storage", ["HTTP", "Core", crypto]),
         room(
             "Recovery",
-            ["Core", "Postgres", "Jobs", "Ledger", "Providers", "Storage", "HTTP"]),
+            [
+                "Core", "Postgres", "Jobs", "Ledger", "Providers", "Storage", "HTTP", "Reception",
+            ]),
         room("Reports", ["Core", "Jobs", "Ledger", "Recovery"]),
         room("Runner", ["Core", "Postgres", logging, arguments]),
         room(
             "Assembly",
             [
-                "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Recovery", "Reports",
-                "Runner", logging,
+                "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception",
+                "Recovery",
+                "Reports", "Runner", logging,
             ]),
         executable("StuckSweeper"),
         executable("OrphanRecoverer"),
         executable("StorageMirrorer"),
         executable("LedgerReconciler"),
-        executable("Holdfast"),
+        // Started once for each callback: nothing is linked that it does not need.
+        .executableTarget(
+            name: "CallbackReceiver",
+            dependencies: ["Core", "Postgres", "Jobs", "Reception", "Runner", arguments],
+            swiftSettings: strict),
+        executable("Holdfast", ["Reception"]),
         .executableTarget(
             name: "ProviderSimulator", dependencies: [arguments, crypto, "Core"],
             swiftSettings: strict),
@@ -97,9 +107,14 @@ let package = Package(
         tests(
             "ProvidersTests", ["Providers", "HTTP", "Core", crypto], resources: [.copy("Samples")]),
         tests("StorageTests", ["Storage", "Core", crypto]),
+        tests("ReceptionTests", ["Reception", "Jobs", "Postgres", "Core"]),
         tests(
             "RecoveryTests",
-            ["Recovery", "Jobs", "Ledger", "Providers", "Storage", "Postgres", "Core", "HTTP"]),
+            [
+                "Recovery", "Jobs", "Ledger", "Providers", "Storage", "Reception", "Postgres",
+                "Core",
+                "HTTP",
+            ]),
         tests("RunnerTests", ["Runner", "Core"]),
         tests("IncidentTests", ["Postgres", "Core"]),
         tests("TidyTests", ["Core"]),

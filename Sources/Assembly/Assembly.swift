@@ -3,6 +3,7 @@ import HTTP
 import Logging
 package import Postgres
 package import Providers
+package import Reception
 package import Recovery
 package import Runner
 import Storage
@@ -12,12 +13,24 @@ extension Wiring {
     package init(_ context: RunContext, _ run: Run) throws {
         let settings = context.settings
         let log = context.log
+        let providers = try ProviderRegistry(settings)
+        let secret = try settings.value("HOLDFAST_CALLBACK_SECRET")
         try self.init(
-            run: run, providers: ProviderRegistry(settings),
+            run: run, providers: providers,
             trigger: ApplicationTrigger { try settings.value($0) },
-            callbackSecret: settings.value("HOLDFAST_CALLBACK_SECRET"),
+            callbackSecret: secret,
+            proof: CallbackProof(secret: secret, providers) { try settings.value($0) },
+            spool: Spool(settings),
             wallClock: MachineClock.now, shouldStop: { StopSignal.isRaised },
             tell: { log.debug("\($0)") })
+    }
+}
+
+extension Spool {
+    /// The folder that the settings name; nil when they name none.
+    package init?(_ settings: Settings) throws {
+        guard let folder = try settings.value(Spool.variable) else { return nil }
+        self.init(folder: folder)
     }
 }
 

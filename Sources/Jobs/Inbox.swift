@@ -9,26 +9,57 @@ package struct InboxCallback: Sendable {
     package var headers: String
     package var query: String
     package var body: [UInt8]
+    /// Less was kept than was sent.
+    package var isCut: Bool
+    /// SHA-256 of the whole of a cut body, where it is known.
+    package var wholeSHA256: [UInt8]?
     /// SHA-256, in hex, of the secret that came with it; nil when none came.
     package var secretDigest: String?
+    /// SHA-256, in hex, of the secret that the provider sent in clear.
+    package var headerSecretDigest: String?
+    /// What the checks came to when it was read before, as JSON; its secrets are gone since.
+    package var earlierChecks: String?
+    package var receivedAt: Instant
+
+    package init(
+        callbackID: Int64, provider: String, headers: String = "{}", query: String = "",
+        body: [UInt8] = [], isCut: Bool = false, wholeSHA256: [UInt8]? = nil,
+        secretDigest: String? = nil, headerSecretDigest: String? = nil,
+        earlierChecks: String? = nil, receivedAt: Instant
+    ) {
+        self.callbackID = callbackID
+        self.provider = provider
+        self.headers = headers
+        self.query = query
+        self.body = body
+        self.isCut = isCut
+        self.wholeSHA256 = wholeSHA256
+        self.secretDigest = secretDigest
+        self.headerSecretDigest = headerSecretDigest
+        self.earlierChecks = earlierChecks
+        self.receivedAt = receivedAt
+    }
 }
 
 /// What was read out of a callback.
 package struct CallbackReading: Sendable {
     package var callbackID: Int64
-    /// `right`, `wrong`, `missing` or `not_checked`.
+    /// `right`, `wrong`, `missing` or `not_checked`: all checks together.
     package var secretCheck: String
+    /// Each check by itself.
+    package var checks: JSONValue
     /// Our own job id, when its tag was right.
     package var jobID: String?
     package var candidates: [String]
     package var note: String?
 
     package init(
-        callbackID: Int64, secretCheck: String, jobID: String? = nil, candidates: [String] = [],
-        note: String? = nil
+        callbackID: Int64, secretCheck: String, checks: JSONValue = .null, jobID: String? = nil,
+        candidates: [String] = [], note: String? = nil
     ) {
         self.callbackID = callbackID
         self.secretCheck = secretCheck
+        self.checks = checks
         self.jobID = jobID
         self.candidates = candidates
         self.note = note
@@ -37,28 +68,57 @@ package struct CallbackReading: Sendable {
 
 /// The callback inbox: read in pages, each in a transaction of its own.
 package struct Inbox: Sendable {
-    /// How much of a body is looked through for an id.
-    package static let bodyLimitBytes = 1 << 20
     package static let pageSize = 200
+    /// Bodies in one page; the one that passes it is the last.
+    package static let pageLimitBytes: Int64 = 4 << 20
 
     private let run: Run
 
     package init(run: Run) { self.run = run }
 
-    /// Locks a page for the transaction that the caller has open; rows that another run reads are
-    /// skipped.
-    package func page(_ connection: borrowing Connection) throws -> [InboxCallback] {
+    /// Locks a page behind a callback for the transaction that the caller has open; rows that
+    /// another run reads are skipped.
+    package func page(
+        _ connection: borrowing Connection, after callbackID: Int64
+    ) throws -> [InboxCallback] {
         try connection.query(
             """
-            SELECT * FROM holdfast.undrained_callbacks(\(Self.pageSize)::integer,
-                \(Self.bodyLimitBytes)::integer)
+            SELECT * FROM holdfast.undrained_callbacks(\(callbackID)::bigint,
+                \(Self.pageSize)::integer, \(Self.pageLimitBytes)::bigint)
             """
         ).map { row in
             InboxCallback(
                 callbackID: try row.int64("callback_id"), provider: try row.text("provider"),
                 headers: try row.text("headers"), query: try row.text("query"),
-                body: try row.bytes("body"), secretDigest: try row.optionalText("secret_digest"))
+                body: try row.bytes("body"), isCut: try row.bool("is_cut"),
+                wholeSHA256: try row.optionalBytes("whole_sha256"),
+                secretDigest: try row.optionalText("secret_digest"),
+                headerSecretDigest: try row.optionalText("header_secret_digest"),
+                earlierChecks: try row.optionalText("earlier_checks"),
+                receivedAt: try row.instant("received_us"))
         }
+    }
+
+    /// The keys that a provider published at this address, when they were fetched lately enough.
+    package func webhookKeys(
+        _ connection: borrowing Connection, provider: String, url: String, within age: Duration
+    ) throws -> String? {
+        try connection.query(
+            """
+            SELECT k.document FROM holdfast.webhook_keys k
+            WHERE k.provider = \(provider) AND k.url = \(url)
+                AND k.fetched_at > clock_timestamp() - \(age)::interval
+                AND k.fetched_at <= clock_timestamp()
+            """
+        ).first?.text("document")
+    }
+
+    /// Keeps the keys that a provider publishes.
+    package func keep(
+        _ connection: borrowing Connection, keys document: String, provider: String, url: String
+    ) throws {
+        try connection.execute(
+            "SELECT holdfast.keep_webhook_keys(\(provider), \(url), \(document))")
     }
 
     /// Marks the page as read and wakes the jobs it is about; returns counts by result.
@@ -69,7 +129,7 @@ package struct Inbox: Sendable {
             readings.map { reading in
                 [
                     "callback_id": .integer(reading.callbackID),
-                    "secret_check": .string(reading.secretCheck),
+                    "secret_check": .string(reading.secretCheck), "checks": reading.checks,
                     "job_id": .optional(reading.jobID),
                     "candidates": .array(reading.candidates.map { .string($0) }),
                     "note": .optional(reading.note),

@@ -45,6 +45,9 @@ package struct ProviderRegistry: Sendable {
     /// The provider of that name, configured or not; an unknown name is nil.
     package func provider(_ name: String) -> (any Provider)? { providers[name] }
 
+    /// All of them, in the order of their names.
+    var all: [any Provider] { providers.values.sorted { $0.name < $1.name } }
+
     package func isConfigured(_ name: String) -> Bool { providers[name]?.isConfigured ?? false }
 
     /// The variables that have to be set before the provider is on.

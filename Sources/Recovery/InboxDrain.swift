@@ -7,54 +7,148 @@ import Providers
 /// Reads the callback inbox and wakes the jobs that callbacks are about.
 ///
 /// Callbacks are hints: the poll decides.
-enum InboxDrain {
-    /// Pages in one run at most, so that a storm cannot eat the whole time budget.
-    static let pageLimit = 100
+struct InboxDrain {
+    private let wiring: Wiring
+    private let inbox: Inbox
+    private var ring: KeyRing
 
-    static func run(
-        _ connection: borrowing Connection, _ wiring: Wiring, into report: inout RunReport
+    init(_ wiring: Wiring) {
+        self.wiring = wiring
+        inbox = Inbox(run: wiring.run)
+        ring = KeyRing(inbox: inbox)
+    }
+
+    /// What one look at a page came to.
+    private enum Step {
+        case drained(through: Int64, [String: Int])
+        /// Keys have to be had first, with no row locked meanwhile.
+        case needsKeys(of: String, isRenewal: Bool)
+        case empty
+    }
+
+    /// Goes through the inbox once, from the oldest on, until `deadline` at most.
+    ///
+    /// What is about jobs that somebody has locked is passed over and left to the next run, so that
+    /// it holds up nothing behind it.
+    mutating func run(
+        _ connection: borrowing Connection, until deadline: ContinuousClock.Instant,
+        into report: inout RunReport
     ) throws {
-        let inbox = Inbox(run: wiring.run)
-        for _ in 0..<pageLimit {
-            if wiring.shouldStop() { return }
-            let counts = try connection.repeatable { () -> [String: Int]? in
-                let page = try inbox.page(connection)
-                guard !page.isEmpty else { return nil }
-                return try inbox.drain(connection, page.map { read($0, wiring.callbackSecret) })
-            }
-            // Nothing drained: what is left is about jobs that somebody has locked.
-            guard let counts, !counts.isEmpty else { return }
-            for (result, number) in counts {
-                // A refused callback stays unmatched for everybody who counts.
-                let word = result == "refused" ? "unmatched" : result
-                report.count("callbacks_\(word)", number)
+        var last: Int64 = 0
+        while !wiring.shouldStop(), ContinuousClock.now < deadline {
+            switch try connection.repeatable({ try step(connection, after: last) }) {
+            case .empty:
+                return
+            case .needsKeys(let provider, let isRenewal):
+                guard case .published(let url) = wiring.proof.signer(provider)?.key else { return }
+                try ring.load(
+                    provider, url: url, isRenewal: isRenewal, connection, into: &report)
+            case .drained(let through, let counts):
+                last = through
+                for (result, number) in counts {
+                    // A refused callback stays unmatched for everybody who counts.
+                    let word = result == "refused" ? "unmatched" : result
+                    report.count("callbacks_\(word)", number)
+                }
             }
         }
     }
 
-    /// What a callback says, as far as it may be believed.
-    static func read(_ callback: InboxCallback, _ secret: String?) -> CallbackReading {
-        let candidates = CallbackReader.candidates(
-            provider: callback.provider, headers: headers(callback.headers),
-            query: callback.query, body: callback.body)
-        var check = "not_checked"
-        var jobID: String?
-        if let secret {
-            check = "missing"
-            if let digest = callback.secretDigest {
-                check =
-                    SecretDigest.matches(digest, SecretDigest.sha256Hex(secret)) ? "right" : "wrong"
+    private func step(_ connection: borrowing Connection, after last: Int64) throws -> Step {
+        let page = try inbox.page(connection, after: last)
+        guard let through = page.last?.callbackID else { return .empty }
+        var readings: [CallbackReading] = []
+        for callback in page {
+            let received = InboxReading(callback, wiring.proof)
+            if received.needsKeys, ring[callback.provider] == nil {
+                return .needsKeys(of: callback.provider, isRenewal: false)
             }
-            if check != "wrong", let tag = candidates.jobTag {
-                let isRight = CallbackTag.matches(jobID: tag.jobID, tag: tag.tag, secret: secret)
-                check = isRight ? "right" : "wrong"
-                if isRight { jobID = tag.jobID }
+            let checks = received.checks(published: ring[callback.provider])
+            // A key that nobody has seen before may be a new one.
+            if received.needsKeys, checks.signature == .wrong, ring.mayBeStale(callback.provider) {
+                return .needsKeys(of: callback.provider, isRenewal: true)
             }
+            readings.append(received.reading(checks))
         }
+        return .drained(through: through, try inbox.drain(connection, readings))
+    }
+}
+
+/// What a callback says, and how far it may be believed.
+struct InboxReading {
+    private let callback: InboxCallback
+    private let proof: CallbackProof
+    private let candidates: CallbackCandidates
+    private let signed: SignedCallback
+    private let earlier: CallbackChecks?
+
+    init(_ callback: InboxCallback, _ proof: CallbackProof) {
+        self.callback = callback
+        self.proof = proof
+        let headers = Self.headers(callback.headers)
+        candidates = CallbackReader.candidates(
+            provider: callback.provider, headers: headers, query: callback.query,
+            body: callback.body)
+        signed = SignedCallback(
+            body: callback.body, headers: headers, isCut: callback.isCut,
+            wholeSHA256: callback.wholeSHA256, taskIDs: candidates.taskIDs,
+            headerSecretDigest: callback.headerSecretDigest, receivedAt: callback.receivedAt)
+        earlier = callback.earlierChecks.flatMap { CallbackChecks(json: $0) }
+    }
+
+    private var signer: CallbackProof.Signer? { proof.signer(callback.provider) }
+
+    /// Whether only keys that the provider publishes can tell about it.
+    var needsKeys: Bool {
+        guard let signer else { return false }
+        return SignatureCheck.needsPublishedKeys(signed, signer.scheme, key: signer.key)
+    }
+
+    /// The job of our own address, where its tag is right.
+    private var provenJobID: String? {
+        proof.secret.flatMap { candidates.jobTag?.provenJobID(secret: $0) }
+    }
+
+    func checks(published: [PublishedKey]?) -> CallbackChecks {
+        var checks = CallbackChecks()
+        if let secret = proof.secret {
+            checks.secret = .missing
+            if let digest = callback.secretDigest {
+                let isRight = SecretDigest.matches(digest, SecretDigest.sha256Hex(secret))
+                checks.secret = isRight ? .right : .wrong
+            }
+            checks.tag = .missing
+            if candidates.jobTag != nil { checks.tag = provenJobID == nil ? .wrong : .right }
+        }
+        if let signer {
+            let finding = SignatureCheck.check(
+                signed, signer.scheme, key: signer.key, published: published)
+            checks.signature = finding.result
+            if let note = finding.note { checks.notes.append(note) }
+        }
+        recall(&checks)
+        return checks
+    }
+
+    /// Read again, a callback has lost its secrets; what they proved then is what is known.
+    private func recall(_ checks: inout CallbackChecks) {
+        guard let earlier else { return }
+        if callback.secretDigest == nil { checks.secret = earlier.secret }
+        if let signer, case .clearSecret = signer.scheme, callback.headerSecretDigest == nil {
+            checks.signature = earlier.signature
+        }
+    }
+
+    func reading(_ checks: CallbackChecks) -> CallbackReading {
+        var notes = checks.notes
+        if candidates.isAmbiguous { notes.append("the body names several ids") }
+        if callback.isCut { notes.append("not all of the body was kept") }
         return CallbackReading(
-            callbackID: callback.callbackID, secretCheck: check, jobID: jobID,
+            callbackID: callback.callbackID, secretCheck: checks.overall.rawValue,
+            checks: checks.object,
+            jobID: checks.overall == .right ? provenJobID : nil,
             candidates: candidates.taskIDs,
-            note: candidates.taskIDs.count > 1 ? "the body names several ids" : nil)
+            note: notes.isEmpty ? nil : notes.joined(separator: "; "))
     }
 
     private static func headers(_ json: String) -> [Header] {

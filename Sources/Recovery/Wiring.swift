@@ -1,6 +1,7 @@
 package import Core
 import HTTP
 package import Providers
+package import Reception
 
 /// The world around a run, passed in so that tests can stand in for it.
 package struct Wiring: Sendable {
@@ -10,6 +11,10 @@ package struct Wiring: Sendable {
     package var trigger: ApplicationTrigger?
     /// Checks callbacks; nil where no secret is configured.
     package var callbackSecret: String?
+    /// Checks callbacks, by that secret and by the providers' signatures.
+    package var proof: CallbackProof
+    /// Where this host's receiver keeps callbacks while the database is away; nil where there is none.
+    package var spool: Spool?
     /// The machine's clock, for tokens and signatures only.
     package var wallClock: @Sendable () -> Instant
     package var shouldStop: @Sendable () -> Bool
@@ -18,7 +23,8 @@ package struct Wiring: Sendable {
 
     package init(
         run: Run, providers: ProviderRegistry, trigger: ApplicationTrigger? = nil,
-        callbackSecret: String? = nil, wallClock: @escaping @Sendable () -> Instant,
+        callbackSecret: String? = nil, proof: CallbackProof = .none, spool: Spool? = nil,
+        wallClock: @escaping @Sendable () -> Instant,
         shouldStop: @escaping @Sendable () -> Bool,
         tell: @escaping @Sendable (String) -> Void = { _ in }
     ) {
@@ -26,10 +32,15 @@ package struct Wiring: Sendable {
         self.providers = providers
         self.trigger = trigger
         self.callbackSecret = callbackSecret
+        self.proof = proof
+        self.spool = spool
         self.wallClock = wallClock
         self.shouldStop = shouldStop
         self.tell = tell
     }
+
+    /// Whether the receiver of this host has left something to be brought into the inbox.
+    package var hasSpooled: Bool { spool?.hasFiles ?? false }
 
     /// The providers that this host can ask, among those that a selection names.
     package func askable(_ selection: Selection) -> [String] {

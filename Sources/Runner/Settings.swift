@@ -46,6 +46,12 @@ package struct Settings: Sendable {
         }
     }
 
+    /// The environment alone, for somebody who has to go on without the file.
+    package init(environment: @escaping @Sendable (String) -> String?) {
+        self.environment = environment
+        file = [:]
+    }
+
     /// The process's own environment.
     package static let processEnvironment: @Sendable (String) -> String? = { name in
         getenv(name).map { String(cString: $0) }

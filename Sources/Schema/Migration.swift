@@ -16,6 +16,7 @@ package struct Migration: Sendable {
         Migration(8, "books", PackageResources.v008_books_sql),
         Migration(9, "lists", PackageResources.v009_lists_sql),
         Migration(10, "grants", PackageResources.v010_grants_sql),
+        Migration(11, "callbacks", PackageResources.v011_callbacks_sql),
     ]
 
     /// The schema version that this build works with.

@@ -11,7 +11,7 @@ struct StuckSweeper: MinutelyCommand {
         commandName: "stuck-sweeper",
         abstract: "Re-polls jobs past their threshold and moves each one on.",
         discussion: """
-            Drains the callback inbox, claims jobs that have been silent for too long, asks their \
+            Empties this host's spool folder, drains the callback inbox, claims jobs that have been silent for too long, asks their \
             providers, and settles what is over. Jobs that never reached a provider are looked up, \
             retriggered or failed. Safe to run at any time, on any number of hosts.
             """,
@@ -28,7 +28,10 @@ struct StuckSweeper: MinutelyCommand {
             let wiring = try Wiring(context, job.run)
             try wiring.check(selection)
             if isDryRun { return try Rehearsal.sweep(connection, wiring, selection) }
-            guard job.hasWork || job.hasCallbacks || !selection.jobIDs.isEmpty else {
+            guard
+                job.hasWork || job.hasCallbacks || wiring.hasSpooled
+                    || !selection.jobIDs.isEmpty
+            else {
                 return RunReport()
             }
             return try StuckSweep.run(connection, wiring, selection)

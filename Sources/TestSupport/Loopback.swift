@@ -24,7 +24,10 @@ package enum Loopback {
         defer { close(descriptor) }
         var head = "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nConnection: close\r\n"
         for (name, value) in headers { head += "\(name): \(value)\r\n" }
-        if !body.isEmpty || method != "GET" { head += "Content-Length: \(body.count)\r\n" }
+        let saysLength = headers.contains { $0.0.lowercased() == "content-length" }
+        if !saysLength, !body.isEmpty || method != "GET" {
+            head += "Content-Length: \(body.count)\r\n"
+        }
         try send(Array((head + "\r\n").utf8) + body, to: descriptor)
         return try receive(from: descriptor, hasBody: method != "HEAD")
     }

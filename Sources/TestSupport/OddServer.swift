@@ -5,6 +5,15 @@ import Glibc
 package final class OddServer: Sendable {
     package let port: Int
     private let listener: Int32
+    private let state: Guarded<State>
+
+    private struct State {
+        var answer: [UInt8]
+        var requests = 0
+    }
+
+    /// How many requests have come in.
+    package var requests: Int { state.withLock { $0.requests } }
 
     /// - Parameter answer: All of it, from the status line on.
     package init(_ answer: [UInt8]) throws {
@@ -22,22 +31,35 @@ package final class OddServer: Sendable {
         guard isBound else { throw TestSupportError("no port for an odd server") }
         self.listener = listener
         port = Int(UInt16(bigEndian: name.sin_port))
-        Thread.detachNewThread { Self.serve(listener, answer) }
+        let state = Guarded(State(answer: answer))
+        self.state = state
+        Thread.detachNewThread { Self.serve(listener, state) }
     }
 
     /// A whole answer with a length and a declared type.
     package convenience init(type: String, _ body: [UInt8]) throws {
+        try self.init(Self.answer(type: type, body))
+    }
+
+    /// From now on this is what everybody gets.
+    package func change(status: String = "200 OK", type: String, _ body: [UInt8]) {
+        state.withLock { $0.answer = Self.answer(status: status, type: type, body) }
+    }
+
+    private static func answer(
+        status: String = "200 OK", type: String, _ body: [UInt8]
+    ) -> [UInt8] {
         let head =
-            "HTTP/1.1 200 OK\r\nContent-Type: \(type)\r\nContent-Length: \(body.count)\r\n"
+            "HTTP/1.1 \(status)\r\nContent-Type: \(type)\r\nContent-Length: \(body.count)\r\n"
             + "Connection: close\r\n\r\n"
-        try self.init(Array(head.utf8) + body)
+        return Array(head.utf8) + body
     }
 
     deinit { shutdown(listener, Int32(SHUT_RDWR)) }
 
     package func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
 
-    private static func serve(_ listener: Int32, _ answer: [UInt8]) {
+    private static func serve(_ listener: Int32, _ state: Guarded<State>) {
         while true {
             let peer = accept(listener, nil, nil)
             guard peer >= 0 else { break }
@@ -48,7 +70,10 @@ package final class OddServer: Sendable {
                 guard count > 0 else { break }
                 request += chunk[..<count]
             }
-            var rest = answer[...]
+            var rest = state.withLock { state in
+                state.requests += 1
+                return state.answer
+            }[...]
             while !rest.isEmpty {
                 let sent = rest.withUnsafeBytes {
                     send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))

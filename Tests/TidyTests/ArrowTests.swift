@@ -20,23 +20,28 @@ import Testing
         "Ledger": ["Postgres", "Core"],
         "Providers": ["HTTP", "Core", "Crypto"],
         "Storage": ["HTTP", "Core", "Crypto", "Glibc"],
+        "Reception": ["Core", "Crypto", "Glibc"],
         "Recovery": [
-            "Core", "Postgres", "Jobs", "Ledger", "Providers", "Storage", "HTTP", "Glibc",
+            "Core", "Postgres", "Jobs", "Ledger", "Providers", "Storage", "HTTP", "Reception",
+            "Glibc",
         ],
         "Reports": ["Core", "Jobs", "Ledger", "Recovery"],
         "Runner": ["Core", "Postgres", "Glibc", "Synchronization", "ArgumentParser", "Logging"],
         "Assembly": [
-            "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Recovery", "Reports",
-            "Runner", "Logging",
+            "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception", "Recovery",
+            "Reports", "Runner", "Logging",
         ],
         "StuckSweeper": job,
         "OrphanRecoverer": job,
         "StorageMirrorer": job,
         "LedgerReconciler": job,
-        "CallbackReceiver": job.union(["Jobs", "Providers"]),
+        // It starts once for each callback, and knows no provider.
+        "CallbackReceiver": [
+            "ArgumentParser", "Core", "Glibc", "Jobs", "Postgres", "Reception", "Runner",
+        ],
         // What people do by hand touches every room; of C it sees the platform's alone.
         "Holdfast": job.union([
-            "HTTP", "Jobs", "Ledger", "Providers", "Schema", "Storage", "Glibc",
+            "HTTP", "Jobs", "Ledger", "Providers", "Reception", "Schema", "Storage", "Glibc",
         ]),
         "ProviderSimulator": [
             "Core", "ArgumentParser", "Crypto", "Foundation", "Glibc",

@@ -51,10 +51,22 @@ missing_packages() {
     fi
 }
 
+# Prints the packages that only the tests need: a web server, its way to CGI programs, and what runs
+# the recipes of the documentation.
+missing_test_packages() {
+    local path=/usr/sbin:/usr/bin:/bin:$PATH
+    PATH=$path command -v nginx >/dev/null || echo nginx-light
+    PATH=$path command -v fcgiwrap >/dev/null || echo fcgiwrap
+    PATH=$path command -v node >/dev/null || echo nodejs
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
 # Makes sure that everything is there, or ends the script with 69 and the line to run.
+#
+#   require_packages [the function that prints what is missing]
 require_packages() {
-    local missing
-    missing=$(missing_packages | tr '\n' ' ')
+    local missing list=${1:-missing_packages}
+    missing=$("$list" | tr '\n' ' ')
     missing=${missing% }
     [ -n "$missing" ] || return 0
 
@@ -74,9 +86,25 @@ require_packages() {
         echo "installing failed; run this by hand and read what it says: $line" >&2
         exit 69
     fi
-    missing=$(missing_packages | tr '\n' ' ')
+    missing=$("$list" | tr '\n' ' ')
     if [ -n "${missing% }" ]; then
         echo "still missing after installing: $missing" >&2
         exit 69
     fi
+}
+
+# Makes sure that the tests have the libraries that they hold our signatures against: a Python
+# environment of the project's own below .build, with the versions of Tests/Peers/requirements.txt.
+require_peers() {
+    local wanted=Tests/Peers/requirements.txt folder=.build/peers
+    cmp --silent "$wanted" "$folder/installed.txt" && return 0
+    echo "installing the libraries of $wanted into $folder" >&2
+    if ! { python3 -m venv --clear "$folder" &&
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check \
+            --requirement "$wanted"; } >&2; then
+        echo "missing: the Python libraries of $wanted; install them with:" \
+            "python3 -m venv $folder && $folder/bin/python -m pip install --requirement $wanted" >&2
+        exit 69
+    fi
+    cp "$wanted" "$folder/installed.txt"
 }

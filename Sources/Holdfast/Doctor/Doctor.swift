@@ -48,6 +48,7 @@ struct Doctor: ExecutableCommand {
                     + "cannot be checked without the database")
         }
         checks.settings(context.settings)
+        checks.spool(context.settings)
         checks.storage(context.settings)
         let status = StopSignal.outranking(checks.status)
         Say.answer(

@@ -3,6 +3,7 @@ import Core
 import Glibc
 import HTTP
 import Providers
+import Reception
 import Recovery
 import Reports
 import Runner
@@ -75,6 +76,16 @@ extension Checkup {
                     "off: jobs that never reached a provider are failed without another try")
             }
         }
+        look("webhook keys") { checks in
+            let registry = try ProviderRegistry(settings)
+            let proof = try CallbackProof(secret: nil, registry) { try settings.value($0) }
+            let signed = ProviderRegistry.names.filter { proof.signer($0) != nil }
+            checks.ok(
+                "webhook keys",
+                signed.isEmpty
+                    ? "none: no provider's signature is checked"
+                    : "signatures of \(signed.joined(separator: ", ")) are checked")
+        }
         look("callback secret") { checks in
             if try settings.value("HOLDFAST_CALLBACK_SECRET") == nil {
                 checks.warn(
@@ -82,6 +93,28 @@ extension Checkup {
                     "set HOLDFAST_CALLBACK_SECRET, here and where callback addresses are made")
             } else {
                 checks.ok("callback secret", "set")
+            }
+        }
+    }
+
+    /// The receiver's folder, and what of it nobody has brought into the inbox.
+    mutating func spool(_ settings: Settings) {
+        look("spool folder") { checks in
+            guard let spool = try Spool(settings) else {
+                return checks.ok(
+                    "spool folder",
+                    "off: callbacks that arrive while the database is away are lost to this host")
+            }
+            try spool.check()
+            let listing = try spool.list()
+            checks.ok(
+                "spool folder",
+                "\(spool.folder): a file was written and removed; \(listing.names.count) wait")
+            if !listing.aside.isEmpty {
+                checks.warn(
+                    "spooled callbacks",
+                    "\(listing.aside.count) in \(spool.folder) could not be read and end in .aside",
+                    "look at them, and remove them when they are of no use")
             }
         }
     }

@@ -8,10 +8,19 @@ package struct CallbackCandidates: Equatable, Sendable {
         package var jobID: String
         /// Empty when the address has none; then nothing proves the job.
         package var tag: String
+        /// The id where a plus stands for a blank, as libraries for forms write it; nil without one.
+        var spacedJobID: String?
 
         package init(jobID: String, tag: String) {
             self.jobID = jobID
             self.tag = tag
+        }
+
+        /// The job that the tag proves, whichever way its id was written; nil when it proves none.
+        package func provenJobID(secret: String) -> String? {
+            [jobID, spacedJobID].compactMap { $0 }.first {
+                CallbackTag.matches(jobID: $0, tag: tag, secret: secret)
+            }
         }
     }
 
@@ -45,10 +54,7 @@ package enum CallbackReader {
 
     /// The job of one of our own callback addresses; nil unless its tag is right.
     package static func provenJobID(address: String, secret: String) -> String? {
-        guard let tag = jobTag(EndpointText.query(address)),
-            CallbackTag.matches(jobID: tag.jobID, tag: tag.tag, secret: secret)
-        else { return nil }
-        return tag.jobID
+        jobTag(EndpointText.query(address))?.provenJobID(secret: secret)
     }
 
     private static func taskIDs(
@@ -75,7 +81,11 @@ package enum CallbackReader {
     // A parameter given twice with different values proves nothing.
     private static func jobTag(_ query: String) -> CallbackCandidates.JobTag? {
         guard let jobID = only("job", query), !jobID.isEmpty else { return nil }
-        return CallbackCandidates.JobTag(jobID: jobID, tag: only("tag", query) ?? "")
+        var tag = CallbackCandidates.JobTag(jobID: jobID, tag: only("tag", query) ?? "")
+        if query.utf8.contains(UInt8(ascii: "+")) {
+            tag.spacedJobID = only("job", query.replacing("+", with: "%20"))
+        }
+        return tag
     }
 
     private static func secret(_ headers: [Header], _ query: String) -> String? {

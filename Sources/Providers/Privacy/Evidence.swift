@@ -1,4 +1,5 @@
 import Core
+package import HTTP
 
 /// Bodies as they may be stored: bounded, valid UTF-8, without inputs, signed queries and secrets.
 package enum Evidence {
@@ -27,6 +28,15 @@ package enum Evidence {
             let isID = kept.contains(name.asciiLowercased)
             return isID ? String(pair) : name + "=" + PrivateText.mark
         }.joined(separator: "&")
+    }
+
+    /// A callback's headers as they may be shown: what proves something goes, and so do queries.
+    package static func redact(headers: [Header]) -> [Header] {
+        headers.map { header in
+            let isPrivate = PrivateText.isPrivate(key: header.name)
+            return Header(
+                header.name, isPrivate ? PrivateText.mark : PrivateText.message(header.value))
+        }
     }
 
     private static func cut(_ text: String, limitBytes: Int) -> String {

@@ -1,12 +1,11 @@
-import Core
-import Runner
+package import Core
 
 /// What a command writes to standard output: text for people or one JSON object.
-enum Say {
-    typealias Members = [(key: String, value: JSONValue)]
+package enum Say {
+    package typealias Members = [(key: String, value: JSONValue)]
 
     /// Writes the answer in the form that was asked for.
-    static func answer(
+    package static func answer(
         _ context: RunContext, _ reporting: ReportingOptions, isDryRun: Bool = false,
         _ members: Members, errors: [Failure] = [], status: ExitStatus = .done,
         text: @autoclosure () -> String

@@ -1,0 +1,110 @@
+package import Core
+import Crypto
+
+extension SpooledCallback {
+    /// The callback without its secrets, by the rules of `holdfast.record_callback`.
+    ///
+    /// The database is away when this is needed, which is why the rules stand here once more; a test
+    /// holds the two against each other.
+    package init(_ received: ReceivedCallback, spoolID: String) {
+        var kept = JSONObject()
+        var token: String?
+        var headerSecret: String?
+        for member in received.headers.members {
+            switch member.key.lowercased() {
+            case "authorization", "cookie", "proxy-authorization": continue
+            case "x-callback-token": token = member.value.text
+            case "x-webhook-secret": headerSecret = member.value.text
+            default: kept[member.key] = member.value
+            }
+        }
+        let query = SecretQuery(received.query)
+        self.init(
+            spoolID: spoolID, provider: received.provider, headers: kept, query: query.redacted,
+            body: received.body, whole: received.whole,
+            secretDigest: (query.secret ?? token.map { Array($0.utf8) }).map(Digest.sha256Hex),
+            headerSecretDigest: headerSecret.map { Digest.sha256Hex(Array($0.utf8)) },
+            receivedAt: received.receivedAt)
+    }
+}
+
+/// A query, and the secret in it.
+struct SecretQuery {
+    /// The first secret, without its percent-encoding.
+    private(set) var secret: [UInt8]?
+    private(set) var redacted: String
+
+    private static let name = Array("secret=".utf8)
+
+    init(_ query: String) {
+        let bytes = Array(query.utf8)
+        var kept: [UInt8] = []
+        var at = 0
+        while at < bytes.count {
+            let begins =
+                at == 0 || bytes[at - 1] == UInt8(ascii: "?")
+                || bytes[at - 1] == UInt8(ascii: "&")
+            guard begins, bytes[at...].starts(with: Self.name) else {
+                kept.append(bytes[at])
+                at += 1
+                continue
+            }
+            let value = bytes[(at + Self.name.count)...].prefix { $0 != UInt8(ascii: "&") }
+            if secret == nil { secret = Self.percentDecoded(value) }
+            kept += Self.name + Array("[redacted]".utf8)
+            at = value.endIndex
+        }
+        redacted = String(decoding: kept, as: UTF8.self)
+    }
+
+    private static func percentDecoded(_ text: ArraySlice<UInt8>) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var rest = text
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%"), rest.count >= 2,
+                let number = Digest.byte(rest[rest.startIndex], rest[rest.startIndex + 1])
+            else {
+                bytes.append(byte)
+                continue
+            }
+            bytes.append(number)
+            rest = rest.dropFirst(2)
+        }
+        return bytes
+    }
+}
+
+/// SHA-256 and its spelling.
+enum Digest {
+    static func sha256Hex(_ bytes: [UInt8]) -> String { hex(SHA256.hash(data: bytes)) }
+
+    static func hex(_ bytes: some Sequence<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(
+            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+
+    static func bytes(hex text: String) -> [UInt8]? {
+        let digits = Array(text.utf8)
+        guard digits.count % 2 == 0 else { return nil }
+        var bytes: [UInt8] = []
+        for at in stride(from: 0, to: digits.count, by: 2) {
+            guard let byte = byte(digits[at], digits[at + 1]) else { return nil }
+            bytes.append(byte)
+        }
+        return bytes
+    }
+
+    static func byte(_ high: UInt8, _ low: UInt8) -> UInt8? {
+        guard let high = nibble(high), let low = nibble(low) else { return nil }
+        return high << 4 | low
+    }
+
+    private static func nibble(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case 0x30...0x39: digit - 0x30
+        case 0x41...0x46, 0x61...0x66: (digit | 0x20) - 0x61 + 10
+        default: nil
+        }
+    }
+}
