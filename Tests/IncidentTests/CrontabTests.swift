@@ -43,7 +43,10 @@ import Testing
     static func products() throws -> [String] {
         let package = try String(contentsOfFile: root + "/Package.swift", encoding: .utf8)
         return package.matches(of: #/\.executable\(name: "([a-z-]+)"/#).map { String($0.output.1) }
-            .filter { !["holdfast", "provider-simulator", "callback-receiver", "fuzz-verdicts"].contains($0) }
+            .filter {
+                !["holdfast", "provider-simulator", "callback-receiver", "fuzz-verdicts"].contains(
+                    $0)
+            }
     }
 
     // MARK: As cron reads it
