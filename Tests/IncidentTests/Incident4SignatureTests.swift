@@ -6,11 +6,11 @@ import Testing
 /// Signed callbacks through the built executables: kept, marked, and believed only when right.
 extension Incident4Receiver {
     /// KIE's headers for a task, made by another library for this very moment.
-    private func signed(_ line: RescueLine, taskID: String, key: String) throws
+    private func signed(_ line: RescueLine, taskID: String, key: String) async throws
         -> [String: String?]
     {
         let now = try line.text("SELECT extract(epoch FROM clock_timestamp())::bigint")
-        let code = try Peers.ask([
+        let code = try await Peers.ask([
             [
                 "kind": "kie", "key": .string(key), "task_id": .string(taskID),
                 "timestamp": .string(now),
@@ -38,7 +38,8 @@ extension Incident4Receiver {
         let line = try RescueLine()
         let scene = try ReceiverScene(line)
         try line.open("job-1", taskID: "task-1")
-        var variables = try key.map { try signed(line, taskID: taskID, key: $0) } ?? [:]
+        var variables = [:] as [String: String?]
+        if let key { variables = try await signed(line, taskID: taskID, key: key) }
         variables["QUERY_STRING"] = query
         let body = Array(#"{"code":200,"data":{"task_id":"task-1","state":"success"}}"#.utf8)
         #expect(try await scene.gateway(body, variables, isAway: isAway).isAnsweredWith200)

@@ -25,8 +25,9 @@ private final class WebServer: Sendable {
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: false)
         let socket = folder + "/wrap.sock"
+        // One process: more of them would outlive the one that we end.
         wrap = try Executable.start(
-            Self.program("fcgiwrap"), arguments: ["-s", "unix:" + socket, "-c", "2"],
+            Self.program("fcgiwrap"), arguments: ["-s", "unix:" + socket],
             timeout: .seconds(300))
         let settings = [
             "HOLDFAST_DATABASE_URL=\(scene.line.database.url)",

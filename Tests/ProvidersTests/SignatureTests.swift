@@ -15,8 +15,8 @@ import Testing
     static let body = #"{"id":"pred_1","text":"snow ❄ \u00e9"}"#
 
     /// What a question to the other libraries came to, asked once for the whole suite.
-    static func signed(_ question: JSONValue) throws -> JSONValue {
-        try #require(try Peers.ask([question]).first)
+    static func signed(_ question: JSONValue) async throws -> JSONValue {
+        try #require(try await Peers.ask([question]).first)
     }
 
     static func callback(
@@ -35,9 +35,9 @@ import Testing
 
     static func standardHeaders(
         _ library: String = "standardwebhooks", secret: String = base64Secret
-    ) throws -> [Header] {
+    ) async throws -> [Header] {
         let signature = try #require(
-            try signed([
+            try await signed([
                 "kind": "standard", "library": .string(library), "secret": .string(secret),
                 "id": "msg_1", "timestamp": .integer(now), "body": .string(body),
             ]).text)
@@ -59,10 +59,10 @@ import Testing
     @Test(arguments: ["standardwebhooks", "svix"])
     func `what the published libraries sign is right, and anything else is wrong`(
         _ library: String
-    ) throws {
+    ) async throws {
         let key = try Self.key(
             "replicate", "HOLDFAST_REPLICATE_WEBHOOK_SECRET", Self.base64Secret)
-        let headers = try Self.standardHeaders(library)
+        let headers = try await Self.standardHeaders(library)
         func check(_ callback: SignedCallback) -> CheckResult {
             SignatureCheck.check(callback, Self.standardScheme, key: key).result
         }
@@ -128,9 +128,9 @@ import Testing
     }
 
     /// WaveSpeed takes what follows the mark as text, where others decode it.
-    @Test func `a secret that is text is used as text`() throws {
+    @Test func `a secret that is text is used as text`() async throws {
         let text = String(Self.textSecret.dropFirst(6))
-        let headers = try Self.standardHeaders(
+        let headers = try await Self.standardHeaders(
             secret: "whsec_" + Data(text.utf8).base64EncodedString())
         let scheme = WebhookScheme.standard(secretVariable: "X", secretIsBase64: false)
         let finding = SignatureCheck.check(
@@ -138,11 +138,12 @@ import Testing
         #expect(finding.result == .right)
     }
 
-    @Test func `a body that was cut is not called wrong`() throws {
+    @Test func `a body that was cut is not called wrong`() async throws {
         let key = try Self.key(
             "replicate", "HOLDFAST_REPLICATE_WEBHOOK_SECRET", Self.base64Secret)
         let finding = SignatureCheck.check(
-            Self.callback(try Self.standardHeaders(), body: "{", isCut: true), Self.standardScheme,
+            Self.callback(try await Self.standardHeaders(), body: "{", isCut: true),
+            Self.standardScheme,
             key: key)
         #expect(finding.result == .notChecked)
         #expect(finding.note?.contains("cut") == true)
@@ -160,9 +161,9 @@ import Testing
 
     // MARK: KIE
 
-    @Test func `KIE's pair proves the task id and nothing else`() throws {
+    @Test func `KIE's pair proves the task id and nothing else`() async throws {
         let code = try #require(
-            try Self.signed([
+            try await Self.signed([
                 "kind": "kie", "key": "kie-webhook-key", "task_id": "task-1",
                 "timestamp": .string("\(Self.now)"),
             ]).text)
@@ -189,8 +190,8 @@ import Testing
 
     static let falScheme = WebhookScheme.publishedKeys(url: "https://x.example", urlVariable: "X")
 
-    static func fal(_ library: String, seed: UInt8 = 7) throws -> ([Header], JSONValue) {
-        let answer = try signed([
+    static func fal(_ library: String, seed: UInt8 = 7) async throws -> ([Header], JSONValue) {
+        let answer = try await signed([
             "kind": "fal", "library": .string(library),
             "seed": .string(String(repeating: "0\(seed)", count: 32)), "request_id": "req-1",
             "user_id": "user-1", "timestamp": .string("\(now)"), "body": .string(body),
@@ -208,9 +209,10 @@ import Testing
     }
 
     @Test(arguments: ["nacl", "cryptography"])
-    func `fal's signature is right under one of its published keys`(_ library: String) throws {
-        let (headers, jwk) = try Self.fal(library)
-        let (_, stranger) = try Self.fal(library, seed: 8)
+    func `fal's signature is right under one of its published keys`(_ library: String) async throws
+    {
+        let (headers, jwk) = try await Self.fal(library)
+        let (_, stranger) = try await Self.fal(library, seed: 8)
         let keys = PublishedKey.read(
             Array(JSON.write(["keys": [stranger, ["kty": "RSA", "n": "x"], jwk]]).utf8))
         #expect(keys?.count == 2)
@@ -288,7 +290,7 @@ import Testing
 
     // MARK: Kling's token
 
-    @Test func `another library accepts Kling's token, and no other secret's`() throws {
+    @Test func `another library accepts Kling's token, and no other secret's`() async throws {
         let registry = try ProviderRegistry {
             ["HOLDFAST_KLING_ACCESS_KEY": "access", "HOLDFAST_KLING_SECRET_KEY": "secret-key"][$0]
         }
@@ -300,7 +302,7 @@ import Testing
         let late = try provider.pollRequest(
             taskID: "1", endpoint: "image2video", now: now + .seconds(-1801))
         let lateToken = try #require(late.headers.first(named: "Authorization")).dropFirst(7)
-        let answers = try Peers.ask([
+        let answers = try await Peers.ask([
             ["kind": "token", "token": .string(String(token)), "secret": "secret-key"],
             ["kind": "token", "token": .string(String(token)), "secret": "another-key"],
             ["kind": "token", "token": .string(String(lateToken)), "secret": "secret-key"],

@@ -61,14 +61,14 @@ private struct SigningProvider: Provider {
     }
 
     /// Puts callbacks that a key has signed just now into the inbox.
-    private func receive(seed: Int, _ bodies: [String] = ["{}"]) throws -> JSONValue {
+    private func receive(seed: Int, _ bodies: [String] = ["{}"]) async throws -> JSONValue {
         let connection = try database.connect()
         let now = try connection.query(
             "SELECT extract(epoch FROM clock_timestamp())::bigint AS now"
         ).single().int64("now")
         var jwk: JSONValue = .null
         for body in bodies {
-            let answer = try Peers.ask([
+            let answer = try await Peers.ask([
                 [
                     "kind": "fal", "library": "nacl",
                     "seed": .string(String(repeating: "0\(seed)", count: 32)),
@@ -110,40 +110,42 @@ private struct SigningProvider: Provider {
         ).map { try $0.text("line") }
     }
 
-    @Test func `keys are fetched when a signature needs them, and kept for the next runs`() throws {
+    @Test func `keys are fetched when a signature needs them, and kept for the next runs`()
+        async throws
+    {
         try database.connect().execute(
             "SELECT holdfast.record_callback('fal', '{}', '', 'without a signature')")
         try sweep(wiring())
         #expect(try inbox() == ["refused missing missing"])
         #expect(server.requests == 0)
-        publish([try receive(seed: 1, ["{}", "{\"a\":1}"])])
+        publish([try await receive(seed: 1, ["{}", "{\"a\":1}"])])
         #expect(try sweep(wiring()).status == .done)
         #expect(try inbox().dropFirst() == ["unmatched right right", "unmatched right right"])
         #expect(server.requests == 1)
-        _ = try receive(seed: 1)
+        _ = try await receive(seed: 1)
         try sweep(wiring())
         #expect(try inbox().last == "unmatched right right")
         #expect(server.requests == 1)
     }
 
-    @Test func `a key that nobody has seen is asked for once a run`() throws {
-        let old = try receive(seed: 1)
+    @Test func `a key that nobody has seen is asked for once a run`() async throws {
+        let old = try await receive(seed: 1)
         publish([old])
         try sweep(wiring())
-        let new = try receive(seed: 2, ["{}", "[]"])
+        let new = try await receive(seed: 2, ["{}", "[]"])
         publish([new, old])
         try sweep(wiring())
         #expect(server.requests == 2)
         #expect(try inbox() == Array(repeating: "unmatched right right", count: 3))
         // A stranger's key is not worth a second question in one run.
-        _ = try receive(seed: 3, ["{}", "[]", "1"])
+        _ = try await receive(seed: 3, ["{}", "[]", "1"])
         try sweep(wiring())
         #expect(server.requests == 3)
         #expect(try inbox().suffix(3) == Array(repeating: "refused wrong wrong", count: 3))
     }
 
-    @Test func `keys older than a day are fetched anew`() throws {
-        publish([try receive(seed: 1)])
+    @Test func `keys older than a day are fetched anew`() async throws {
+        publish([try await receive(seed: 1)])
         try sweep(wiring())
         for (age, requests) in [("23 hours", 1), ("25 hours", 2), ("-1 hour", 3)] {
             try database.connect().execute(
@@ -151,7 +153,7 @@ private struct SigningProvider: Provider {
                 UPDATE holdfast.webhook_keys
                 SET fetched_at = clock_timestamp() - \(age)::interval
                 """)
-            _ = try receive(seed: 1)
+            _ = try await receive(seed: 1)
             try sweep(wiring())
             #expect(server.requests == requests, "\(age)")
         }
@@ -160,9 +162,9 @@ private struct SigningProvider: Provider {
     @Test(arguments: ["500 Internal Server Error", "404 Not Found", "200 OK"])
     func `without keys nothing is called right or wrong, and the run says so`(
         _ status: String
-    ) throws {
+    ) async throws {
         server.change(status: status, type: "text/html", Array("<html>".utf8))
-        _ = try receive(seed: 1, ["{}", "[]"])
+        _ = try await receive(seed: 1, ["{}", "[]"])
         let report = try sweep(wiring())
         #expect(report.status == .unavailable)
         #expect(report.problems.map(\.code) == ["webhook_keys_unavailable"])
@@ -171,8 +173,8 @@ private struct SigningProvider: Provider {
         #expect(try inbox() == [unchecked, unchecked])
     }
 
-    @Test func `a provider that is off is not asked for its keys`() throws {
-        _ = try receive(seed: 1)
+    @Test func `a provider that is off is not asked for its keys`() async throws {
+        _ = try await receive(seed: 1)
         try sweep(wiring(isConfigured: false))
         #expect(server.requests == 0)
         #expect(try inbox() == ["unmatched not_checked not_checked"])
