@@ -26,6 +26,8 @@ struct Polling: ~Copyable {
     let limits: ProviderLimits
     let started = ContinuousClock.now
     var client: Client?
+    /// Those of `askable` that may have work; one that had none in a claim is none of them.
+    var lively: Set<String>
     var asking: [Int: Question] = [:]
     /// Follow-up requests that wait for a token of their provider.
     var waiting: [Question] = []
@@ -51,6 +53,7 @@ struct Polling: ~Copyable {
         self.pass = pass
         self.selection = selection
         askable = wiring.askable(selection)
+        lively = Set(askable)
         claims = Claims(run: wiring.run, pass: pass)
         ledgerOfMoves = Moves(run: wiring.run)
         limits = ProviderLimits(run: wiring.run)
@@ -99,12 +102,14 @@ struct Polling: ~Copyable {
             grouping: asking.values.map(\.item) + waiting.map(\.item), by: \.provider
         ).mapValues(\.count)
         guard ContinuousClock.now >= nextClaim else { return (true, true) }
-        // An equal share for each provider: one that hangs fills its own share and no other.
-        let share = max(selection.concurrency / askable.count, 1)
         // Small claims while much is in flight would only cost round trips.
-        let rooms = askable.shuffled().map { ($0, share - underWay[$0, default: 0]) }
-            .filter { $0.1 >= max(share / 4, 1) }
-        var most = rooms.reduce(0) { $0 + $1.1 }
+        let rooms = askable.shuffled().map {
+            ($0, share(of: $0) - underWay[$0, default: 0], share(of: $0))
+        }
+        .filter { $0.1 >= max($0.2 / 4, 1) }.map { ($0.0, $0.1) }
+        var most = min(
+            rooms.reduce(0) { $0 + $1.1 },
+            selection.concurrency - underWay.values.reduce(0, +))
         if let limit = selection.limit { most = min(most, limit - report.examined) }
         guard most > 0 else { return (true, false) }
         // Named jobs are due whatever their thresholds say, but once in a run.
@@ -122,9 +127,20 @@ struct Polling: ~Copyable {
                 status: .needsPerson)
         }
         report.examined += claim.items.count
+        let found = Set(claim.items.map(\.provider))
+        lively = found.union(underWay.keys).union(lively.subtracting(rooms.map(\.0)))
         for item in claim.items { try begin(item, connection) }
         if claim.isThrottled { nextClaim = .now + Self.bucketPause }
         return (claim.isThrottled || rooms.count < askable.count, claim.isThrottled)
+    }
+
+    /// How many questions to a provider may be under way: an equal share for each that has work, so
+    /// that one that hangs fills its own and no other, and a little kept for each that may get some.
+    private func share(of provider: String) -> Int {
+        let quiet = askable.count - lively.count
+        let kept = min(quiet, selection.concurrency / 4)
+        guard lively.contains(provider) else { return 1 }
+        return max((selection.concurrency - kept) / max(lively.count, 1), 1)
     }
 
     /// Chooses what to ask about a job and asks it, or decides at once.

@@ -17,6 +17,15 @@ LANGUAGE sql VOLATILE SET search_path = holdfast, pg_temp AS $$
         set_config('holdfast.clock_offset', clock_offset::text, true)
 $$;
 
+-- Whether anybody may take a lease. One that is further ahead than leases last was taken by a clock
+-- that is no longer used; ten seconds are for a run that read the clock, and then waited.
+CREATE FUNCTION holdfast.lease_is_over(
+    lease_until timestamptz, now_ timestamptz, lease interval) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT lease_until IS NULL OR lease_until <= now_
+        OR lease_until > now_ + lease + interval '10 seconds'
+$$;
+
 -- The table of moves. Everything else is refused.
 CREATE FUNCTION holdfast.may_become(old_state text, new_state text, error_code text)
 RETURNS boolean
@@ -148,7 +157,10 @@ BEGIN
         AND (NEW.state = 'dismissed' OR t.task_id IS DISTINCT FROM NEW.task_id)) THEN
         NEW.watch_until := clock()
             + policy_interval('watch_window', NEW.provider, NEW.kind, NEW.model);
-        NEW.next_poll_at := clock();
+        -- What a person has closed is looked at when its task had time to end, and not before.
+        NEW.next_poll_at := clock() + CASE NEW.state WHEN 'dismissed'
+            THEN policy_interval('deadline', NEW.provider, NEW.kind, NEW.model)
+            ELSE interval '0' END;
     END IF;
     RETURN NEW;
 END $$;

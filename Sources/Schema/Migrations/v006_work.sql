@@ -30,7 +30,7 @@ BEGIN
     WHERE s.command = begin_run.command AND s.slot = (
         SELECT f.slot FROM run_slot f
         WHERE f.command = begin_run.command AND f.slot <= places
-            AND (f.expires_at IS NULL OR f.expires_at <= now_ OR f.expires_at > now_ + lease)
+            AND lease_is_over(f.expires_at, now_, lease)
         ORDER BY f.slot LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED);
     started := FOUND;
     IF NOT started THEN
@@ -194,7 +194,7 @@ BEGIN
                 SELECT job_id FROM %I
                 WHERE provider = $1 AND (next_poll_at <= $2 OR job_id = ANY ($3))
                     AND (cardinality($3) = 0 OR job_id = ANY ($3))
-                    AND (lease_until IS NULL OR lease_until <= $2 OR lease_until > $2 + $4)
+                    AND lease_is_over(lease_until, $2, $4)
                     AND (leased_at IS NULL OR cardinality($3) = 0 OR lease_owner IS DISTINCT FROM $5)
                 ORDER BY claims >= $6 - 1, next_poll_at, job_id LIMIT %s) c',
             source, room) INTO due
@@ -236,7 +236,7 @@ BEGIN
         EXECUTE format('WITH picked AS MATERIALIZED (
                 SELECT job_id FROM %I
                 WHERE job_id = ANY ($1) AND (next_poll_at <= $2 OR cardinality($5) > 0)
-                    AND (lease_until IS NULL OR lease_until <= $2 OR lease_until > $2 + $3)
+                    AND lease_is_over(lease_until, $2, $3)
                 ORDER BY job_id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
             ), taken AS (
                 UPDATE job j SET lease_owner = $4, lease_token = j.lease_token + 1,
@@ -267,7 +267,7 @@ BEGIN
             SELECT job_id FROM %I
             WHERE provider = ANY ($1) AND (next_poll_at <= $2 OR job_id = ANY ($3))
                 AND (cardinality($3) = 0 OR job_id = ANY ($3))
-                AND (lease_until IS NULL OR lease_until <= $2 OR lease_until > $2 + $4)
+                AND lease_is_over(lease_until, $2, $4)
             ORDER BY next_poll_at, job_id LIMIT %s) c',
         CASE command WHEN 'stuck-sweeper' THEN 'sweepable_job' ELSE 'recoverable_job' END, most)
     INTO due USING providers, now_, jobs, policy_interval('lease');

@@ -170,7 +170,7 @@ BEGIN
                 WHERE a.state = ''pending'' AND (a.next_attempt_at <= $1 OR a.job_id = ANY ($2))
                     AND (cardinality($2) = 0 OR a.job_id = ANY ($2))
                     AND (cardinality($3) = 0 OR a.provider = ANY ($3))
-                    AND (a.lease_until IS NULL OR a.lease_until <= $1 OR a.lease_until > $1 + $4)
+                    AND lease_is_over(a.lease_until, $1, $4)
                     AND a.claims < $6
                     AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = ''succeeded''
                 ORDER BY a.source_expires_at, a.job_id, a.ordinal
@@ -194,8 +194,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
         WHERE a.state = 'pending' AND (a.next_attempt_at <= now_ OR a.job_id = ANY (jobs))
             AND (cardinality(jobs) = 0 OR a.job_id = ANY (jobs))
             AND (cardinality(providers) = 0 OR a.provider = ANY (providers))
-            AND (a.lease_until IS NULL OR a.lease_until <= now_
-                OR a.lease_until > now_ + policy_interval('lease'))
+            AND lease_is_over(a.lease_until, now_, policy_interval('lease'))
             AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = 'succeeded'
         ORDER BY a.source_expires_at, a.job_id, a.ordinal LIMIT most), now_) d
 $$;

@@ -33,7 +33,7 @@ BEGIN
         walk_started_at = coalesce(l.walk_started_at, now_)
     FROM (SELECT f.provider, f.endpoint FROM task_list f
         WHERE f.provider = for_provider AND f.endpoint = for_endpoint AND f.next_walk_at <= now_
-            AND (f.lease_until IS NULL OR f.lease_until <= now_ OR f.lease_until > now_ + lease)
+            AND lease_is_over(f.lease_until, now_, lease)
         FOR NO KEY UPDATE SKIP LOCKED) f
     WHERE l.provider = f.provider AND l.endpoint = f.endpoint
     RETURNING l.next_page,
