@@ -160,7 +160,8 @@ END $$;
 
 -- Claims due jobs for a run in one statement, within the providers' limits: of each provider at
 -- most as many as `rooms` has for it, so that one that hangs leaves room for the others, and at most
--- `most` in all. `jobs` names jobs whose thresholds do not matter; leases always do. A busy row says
+-- `most` in all. `jobs` names jobs whose thresholds do not matter; leases always do, and so does
+-- the patience with a task that outlived its job. A busy row says
 -- that more is due than could be claimed. Jobs whose claims ended without a result too often are
 -- set aside.
 CREATE FUNCTION holdfast.claim_jobs(
@@ -192,7 +193,8 @@ BEGIN
         -- Is anything due? The bucket is touched only then.
         EXECUTE format('SELECT array_agg(job_id) FROM (
                 SELECT job_id FROM %I
-                WHERE provider = $1 AND (next_poll_at <= $2 OR job_id = ANY ($3))
+                WHERE provider = $1 AND (next_poll_at <= $2 OR (job_id = ANY ($3)
+                        AND state NOT IN (''succeeded'', ''delivered'', ''dismissed'')))
                     AND (cardinality($3) = 0 OR job_id = ANY ($3))
                     AND lease_is_over(lease_until, $2, $4)
                     AND (leased_at IS NULL OR cardinality($3) = 0 OR lease_owner IS DISTINCT FROM $5)
@@ -235,7 +237,8 @@ BEGIN
         END IF;
         EXECUTE format('WITH picked AS MATERIALIZED (
                 SELECT job_id FROM %I
-                WHERE job_id = ANY ($1) AND (next_poll_at <= $2 OR cardinality($5) > 0)
+                WHERE job_id = ANY ($1) AND (next_poll_at <= $2 OR (cardinality($5) > 0
+                        AND state NOT IN (''succeeded'', ''delivered'', ''dismissed'')))
                     AND lease_is_over(lease_until, $2, $3)
                 ORDER BY job_id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
             ), taken AS (
@@ -265,7 +268,8 @@ DECLARE
 BEGIN
     EXECUTE format('SELECT array_agg(job_id) FROM (
             SELECT job_id FROM %I
-            WHERE provider = ANY ($1) AND (next_poll_at <= $2 OR job_id = ANY ($3))
+            WHERE provider = ANY ($1) AND (next_poll_at <= $2 OR (job_id = ANY ($3)
+                    AND state NOT IN (''succeeded'', ''delivered'', ''dismissed'')))
                 AND (cardinality($3) = 0 OR job_id = ANY ($3))
                 AND lease_is_over(lease_until, $2, $4)
             ORDER BY next_poll_at, job_id LIMIT %s) c',
