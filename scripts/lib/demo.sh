@@ -66,8 +66,10 @@ SQL
 }
 
 start_simulator() {
+    # There before the simulator is: on a busy machine the first look comes first.
+    : >"$folder/simulator.log"
     # A session of its own: Ctrl-C is for this script, which then stops the simulator in order.
-    setsid "$bin/provider-simulator" --port 0 --seed 5 </dev/null >"$folder/simulator.log" 2>&1 9>&- &
+    setsid "$bin/provider-simulator" --port 0 --seed 5 </dev/null >>"$folder/simulator.log" 2>&1 9>&- &
     echo $! >"$folder/simulator.pid"
     local attempt
     for attempt in $(seq 1 200); do
