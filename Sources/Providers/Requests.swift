@@ -62,6 +62,27 @@ protocol PlainProvider: Provider {
     var dialect: any TaskDialect { get }
 }
 
+/// A plain provider whose tasks stand below one path: `GET {path}/{id}`.
+protocol TaskResourceProvider: PlainProvider {
+    var tasksPath: String { get }
+    func credentialHeaders() throws(Failure) -> [Header]
+}
+
+extension TaskResourceProvider {
+    func credentialHeaders() throws(Failure) -> [Header] { [try bearer()] }
+
+    package func pollRequest(
+        taskID: String, endpoint: String, now: Instant
+    ) throws(Failure) -> Request {
+        try ask("/" + TaskIDText.forURL(taskID))
+    }
+
+    /// A request to the tasks' path and what follows it.
+    func ask(_ rest: String) throws(Failure) -> Request {
+        request(to: settings.baseURL + tasksPath + rest, try credentialHeaders())
+    }
+}
+
 extension PlainProvider {
     package func endpoints(for task: TaskReference) -> [String] { ["tasks"] }
 

@@ -103,10 +103,9 @@ package struct FalProvider: Provider {
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
         let reader = TaskReader(FalStatus(), answer, now: now)
-        guard let tasks = reader.tasks() else { return nil }
         let next = reader.value(at: ["next_cursor"]).nonBlankText
         let hasMore = reader.value(at: ["has_more"]).bool != false && next != cursor
-        return ListPage(tasks: tasks, next: hasMore ? next : nil)
+        return reader.page { _ in hasMore ? next : nil }
     }
 
     /// The path of a request: what follows owner and name of a model is only for creating.

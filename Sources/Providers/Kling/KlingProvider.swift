@@ -58,9 +58,10 @@ package struct KlingProvider: PlainProvider {
     package func listPage(
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
-        guard let tasks = TaskReader(dialect, answer, now: now).tasks() else { return nil }
-        let next = nextPage(after: cursor, count: tasks.count, size: Self.pageSize)
-        return ListPage(tasks: tasks, next: number(next, from: 1) > Self.lastPage ? nil : next)
+        TaskReader(dialect, answer, now: now).page { tasks in
+            let next = nextPage(after: cursor, count: tasks.count, size: Self.pageSize)
+            return number(next, from: 1) > Self.lastPage ? nil : next
+        }
     }
 
     /// Kling takes `external_task_id` in the place of its own id.

@@ -2,13 +2,13 @@ package import Core
 package import HTTP
 
 /// Luma Dream Machine: generations of videos and images.
-package struct LumaProvider: PlainProvider {
+package struct LumaProvider: TaskResourceProvider {
     package static let name = "luma"
     package static let credentialVariables = ["HOLDFAST_LUMA_API_KEY"]
     package static let baseURLVariable = "HOLDFAST_LUMA_BASE_URL"
     package static let defaultBaseURL = "https://api.lumalabs.ai"
 
-    private static let path = "/dream-machine/v1/generations"
+    let tasksPath = "/dream-machine/v1/generations"
     private static let pageSize = 100
 
     package let settings: ProviderSettings
@@ -24,18 +24,12 @@ package struct LumaProvider: PlainProvider {
             urlLife: .seconds(3600), urlLifeIsEstablished: false, canList: true)
     }
 
-    package func pollRequest(
-        taskID: String, endpoint: String, now: Instant
-    ) throws(Failure) -> Request {
-        request(Self.path + "/" + (try TaskIDText.forURL(taskID)), try bearer())
-    }
-
     /// - Parameter cursor: How many tasks to skip.
     package func listRequest(
         endpoint: String, cursor: String?, now: Instant
     ) throws(Failure) -> Request? {
         let offset = number(cursor, from: 0)
-        return request("\(Self.path)?limit=\(Self.pageSize)&offset=\(offset)", try bearer())
+        return try ask("?limit=\(Self.pageSize)&offset=\(offset)")
     }
 
     /// Newest first; the order is inferred.
@@ -43,10 +37,10 @@ package struct LumaProvider: PlainProvider {
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
         let reader = TaskReader(dialect, answer, now: now)
-        guard let tasks = reader.tasks() else { return nil }
-        let offset = number(cursor, from: 0)
-        let hasMore = reader.value(at: ["has_more"]).bool == true && !tasks.isEmpty
-        return ListPage(tasks: tasks, next: hasMore ? String(offset + tasks.count) : nil)
+        let hasMore = reader.value(at: ["has_more"]).bool == true
+        return reader.page { tasks in
+            hasMore && !tasks.isEmpty ? String(number(cursor, from: 0) + tasks.count) : nil
+        }
     }
 }
 

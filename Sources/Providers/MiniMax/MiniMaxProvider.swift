@@ -91,12 +91,10 @@ package struct MiniMaxProvider: Provider {
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
         let reader = TaskReader(MiniMaxV2(), answer, now: now)
-        guard let tasks = reader.tasks() else { return nil }
-        return ListPage(
-            tasks: tasks,
-            next: nextPage(
-                after: cursor, count: tasks.count, size: Self.pageSize,
-                total: reader.value(at: ["total"])))
+        let total = reader.value(at: ["total"])
+        return reader.page {
+            nextPage(after: cursor, count: $0.count, size: Self.pageSize, total: total)
+        }
     }
 }
 

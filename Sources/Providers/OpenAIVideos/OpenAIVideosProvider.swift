@@ -2,13 +2,13 @@ package import Core
 package import HTTP
 
 /// OpenAI's Videos API, and whoever copies it: the file is at an address made from the id.
-package struct OpenAIVideosProvider: PlainProvider {
+package struct OpenAIVideosProvider: TaskResourceProvider {
     package static let name = "openai-videos"
     package static let credentialVariables = ["HOLDFAST_OPENAI_VIDEOS_API_KEY"]
     package static let baseURLVariable = "HOLDFAST_OPENAI_VIDEOS_BASE_URL"
     package static let defaultBaseURL = "https://api.openai.com"
 
-    private static let path = "/v1/videos"
+    let tasksPath = "/v1/videos"
     /// The most that a page holds.
     private static let pageSize = 100
 
@@ -16,7 +16,7 @@ package struct OpenAIVideosProvider: PlainProvider {
 
     package init(settings: ProviderSettings) { self.settings = settings }
 
-    var dialect: any TaskDialect { OpenAIVideo(place: settings.baseURL + Self.path) }
+    var dialect: any TaskDialect { OpenAIVideo(place: settings.baseURL + tasksPath) }
 
     package var facts: ProviderFacts {
         ProviderFacts(
@@ -25,12 +25,6 @@ package struct OpenAIVideosProvider: PlainProvider {
             urlLife: OpenAIVideo.urlLife, canList: true, downloadNeedsCredentials: true,
             webhook: .standard(
                 secretVariable: "HOLDFAST_OPENAI_VIDEOS_WEBHOOK_SECRET", secretIsBase64: true))
-    }
-
-    package func pollRequest(
-        taskID: String, endpoint: String, now: Instant
-    ) throws(Failure) -> Request {
-        request(Self.path + "/" + (try TaskIDText.forURL(taskID)), try bearer())
     }
 
     package func verdict(
@@ -46,7 +40,7 @@ package struct OpenAIVideosProvider: PlainProvider {
         guard reader.value(at: ["type"]).nonBlankText?.word.hasPrefix("video.") == true else {
             return .unclear("the event is not about a video")
         }
-        let event = OpenAIEvent(place: settings.baseURL + Self.path)
+        let event = OpenAIEvent(place: settings.baseURL + tasksPath)
         return TaskReader(event, answer, body: reader.body, now: now)
             .callback(asked: asked, endpoint: endpoint)
     }
@@ -60,17 +54,18 @@ package struct OpenAIVideosProvider: PlainProvider {
         endpoint: String, cursor: String?, now: Instant
     ) throws(Failure) -> Request? {
         let after = cursor.map { "&after=" + $0.percentEncoded } ?? ""
-        return request("\(Self.path)?limit=\(Self.pageSize)&order=desc" + after, try bearer())
+        return try ask("?limit=\(Self.pageSize)&order=desc" + after)
     }
 
     package func listPage(
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
         let reader = TaskReader(dialect, answer, now: now)
-        guard let tasks = reader.tasks() else { return nil }
-        let last = GivenID(reader.value(at: ["last_id"])).text ?? tasks.last?.verdict.taskID
-        let hasMore = reader.value(at: ["has_more"]).bool == true && last != cursor
-        return ListPage(tasks: tasks, next: hasMore ? last : nil)
+        let hasMore = reader.value(at: ["has_more"]).bool == true
+        return reader.page { tasks in
+            let last = GivenID(reader.value(at: ["last_id"])).text ?? tasks.last?.verdict.taskID
+            return hasMore && last != cursor ? last : nil
+        }
     }
 }
 

@@ -1,8 +1,8 @@
-package import Core
-package import HTTP
+import Core
+import HTTP
 
 /// PiAPI: one task record for the models of many providers.
-package struct PiAPIProvider: PlainProvider {
+package struct PiAPIProvider: TaskResourceProvider {
     package static let name = "piapi"
     package static let credentialVariables = ["HOLDFAST_PIAPI_API_KEY"]
     package static let baseURLVariable = "HOLDFAST_PIAPI_BASE_URL"
@@ -10,6 +10,7 @@ package struct PiAPIProvider: PlainProvider {
 
     package let settings: ProviderSettings
     let dialect: any TaskDialect = PiAPIDialect()
+    let tasksPath = "/api/v1/task"
 
     package init(settings: ProviderSettings) { self.settings = settings }
 
@@ -23,12 +24,7 @@ package struct PiAPIProvider: PlainProvider {
                 header: "x-webhook-secret", secretVariable: "HOLDFAST_PIAPI_WEBHOOK_SECRET"))
     }
 
-    package func pollRequest(
-        taskID: String, endpoint: String, now: Instant
-    ) throws(Failure) -> Request {
-        request(
-            "/api/v1/task/" + (try TaskIDText.forURL(taskID)), Header("x-api-key", try key()))
-    }
+    func credentialHeaders() throws(Failure) -> [Header] { [Header("x-api-key", try key())] }
 }
 
 /// PiAPI's task; a callback brings it in an envelope without a code.

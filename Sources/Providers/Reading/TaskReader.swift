@@ -86,6 +86,11 @@ struct TaskReader {
         }
     }
 
+    /// The tasks of a list with the cursor of the page after it; nil when the answer is no list.
+    func page(next: ([ListedTask]) -> String?) -> ListPage? {
+        tasks().map { ListPage(tasks: $0, next: next($0)) }
+    }
+
     /// The value at a place beside the records, such as where the next page is; null where there is
     /// none.
     func value(at path: [String]) -> JSONValue {

@@ -2,7 +2,7 @@ package import Core
 package import HTTP
 
 /// Replicate: predictions, whose files and outputs are gone an hour after they end.
-package struct ReplicateProvider: PlainProvider {
+package struct ReplicateProvider: TaskResourceProvider {
     package static let name = "replicate"
     package static let credentialVariables = ["HOLDFAST_REPLICATE_API_KEY"]
     package static let baseURLVariable = "HOLDFAST_REPLICATE_BASE_URL"
@@ -10,6 +10,7 @@ package struct ReplicateProvider: PlainProvider {
 
     package let settings: ProviderSettings
     let dialect: any TaskDialect = ReplicateDialect()
+    let tasksPath = "/v1/predictions"
 
     package init(settings: ProviderSettings) { self.settings = settings }
 
@@ -22,18 +23,12 @@ package struct ReplicateProvider: PlainProvider {
                 secretVariable: "HOLDFAST_REPLICATE_WEBHOOK_SECRET", secretIsBase64: true))
     }
 
-    package func pollRequest(
-        taskID: String, endpoint: String, now: Instant
-    ) throws(Failure) -> Request {
-        request("/v1/predictions/" + (try TaskIDText.forURL(taskID)), try bearer())
-    }
-
     /// - Parameter cursor: What the query of `next` says; its host is never asked.
     package func listRequest(
         endpoint: String, cursor: String?, now: Instant
     ) throws(Failure) -> Request? {
         let query = cursor.map { "?cursor=" + $0.percentEncoded } ?? ""
-        return request("/v1/predictions" + query, try bearer())
+        return try ask(query)
     }
 
     /// Newest first, as the reference says; the size of a page is the provider's.
@@ -41,11 +36,10 @@ package struct ReplicateProvider: PlainProvider {
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
         let reader = TaskReader(dialect, answer, now: now)
-        guard let tasks = reader.tasks() else { return nil }
         let next = reader.value(at: ["next"]).nonBlankText.flatMap { address in
             CallbackIDs.parameters(EndpointText.query(address))
                 .first { $0.name == "cursor" && !$0.value.isEmpty }?.value
         }
-        return ListPage(tasks: tasks, next: next == cursor ? nil : next)
+        return reader.page { _ in next == cursor ? nil : next }
     }
 }

@@ -1,8 +1,8 @@
-package import Core
-package import HTTP
+import Core
+import HTTP
 
 /// Runway: tasks that are asked about until they end; there are no callbacks and no list.
-package struct RunwayProvider: PlainProvider {
+package struct RunwayProvider: TaskResourceProvider {
     package static let name = "runway"
     package static let credentialVariables = ["HOLDFAST_RUNWAY_API_KEY"]
     package static let baseURLVariable = "HOLDFAST_RUNWAY_BASE_URL"
@@ -13,6 +13,7 @@ package struct RunwayProvider: PlainProvider {
 
     package let settings: ProviderSettings
     let dialect: any TaskDialect = RunwayDialect()
+    let tasksPath = "/v1/tasks"
 
     package init(settings: ProviderSettings) { self.settings = settings }
 
@@ -23,12 +24,8 @@ package struct RunwayProvider: PlainProvider {
             urlLife: RunwayDialect.urlLife)
     }
 
-    package func pollRequest(
-        taskID: String, endpoint: String, now: Instant
-    ) throws(Failure) -> Request {
-        request(
-            "/v1/tasks/" + (try TaskIDText.forURL(taskID)), try bearer(),
-            Header("X-Runway-Version", Self.version))
+    func credentialHeaders() throws(Failure) -> [Header] {
+        [try bearer(), Header("X-Runway-Version", Self.version)]
     }
 }
 

@@ -2,14 +2,14 @@ package import Core
 package import HTTP
 
 /// Seedance through BytePlus ModelArk or Volcengine Ark.
-package struct SeedanceProvider: PlainProvider {
+package struct SeedanceProvider: TaskResourceProvider {
     package static let name = "seedance"
     package static let credentialVariables = ["HOLDFAST_SEEDANCE_API_KEY"]
     package static let baseURLVariable = "HOLDFAST_SEEDANCE_BASE_URL"
     /// Outside China; inside it is ark.cn-beijing.volces.com.
     package static let defaultBaseURL = "https://ark.ap-southeast.bytepluses.com"
 
-    private static let path = "/api/v3/contents/generations/tasks"
+    let tasksPath = "/api/v3/contents/generations/tasks"
     private static let pageSize = 100
 
     package let settings: ProviderSettings
@@ -24,18 +24,12 @@ package struct SeedanceProvider: PlainProvider {
             urlLife: SeedanceDialect.urlLife, canList: true, costUnit: SeedanceDialect.costUnit)
     }
 
-    package func pollRequest(
-        taskID: String, endpoint: String, now: Instant
-    ) throws(Failure) -> Request {
-        request(Self.path + "/" + (try TaskIDText.forURL(taskID)), try bearer())
-    }
-
     /// - Parameter cursor: The page's number, counted from 1.
     package func listRequest(
         endpoint: String, cursor: String?, now: Instant
     ) throws(Failure) -> Request? {
         let page = number(cursor, from: 1)
-        return request("\(Self.path)?page_num=\(page)&page_size=\(Self.pageSize)", try bearer())
+        return try ask("?page_num=\(page)&page_size=\(Self.pageSize)")
     }
 
     /// The last seven days, newest first; the order is inferred.
@@ -43,12 +37,10 @@ package struct SeedanceProvider: PlainProvider {
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
         let reader = TaskReader(dialect, answer, now: now)
-        guard let tasks = reader.tasks() else { return nil }
-        return ListPage(
-            tasks: tasks,
-            next: nextPage(
-                after: cursor, count: tasks.count, size: Self.pageSize,
-                total: reader.value(at: ["total"])))
+        let total = reader.value(at: ["total"])
+        return reader.page {
+            nextPage(after: cursor, count: $0.count, size: Self.pageSize, total: total)
+        }
     }
 }
 

@@ -2,13 +2,13 @@ package import Core
 package import HTTP
 
 /// WaveSpeedAI: predictions in an envelope that says "success" of failed ones too.
-package struct WaveSpeedProvider: PlainProvider {
+package struct WaveSpeedProvider: TaskResourceProvider {
     package static let name = "wavespeed"
     package static let credentialVariables = ["HOLDFAST_WAVESPEED_API_KEY"]
     package static let baseURLVariable = "HOLDFAST_WAVESPEED_BASE_URL"
     package static let defaultBaseURL = "https://api.wavespeed.ai"
 
-    private static let path = "/api/v3/predictions"
+    let tasksPath = "/api/v3/predictions"
     /// The most that a page holds.
     private static let pageSize = 100
 
@@ -26,18 +26,12 @@ package struct WaveSpeedProvider: PlainProvider {
                 secretVariable: "HOLDFAST_WAVESPEED_WEBHOOK_SECRET", secretIsBase64: false))
     }
 
-    package func pollRequest(
-        taskID: String, endpoint: String, now: Instant
-    ) throws(Failure) -> Request {
-        request(Self.path + "/" + (try TaskIDText.forURL(taskID)), try bearer())
-    }
-
     /// - Parameter cursor: The page's number, counted from 1.
     package func listRequest(
         endpoint: String, cursor: String?, now: Instant
     ) throws(Failure) -> Request? {
         let page = number(cursor, from: 1)
-        return request("\(Self.path)?page=\(page)&page_size=\(Self.pageSize)", try bearer())
+        return try ask("?page=\(page)&page_size=\(Self.pageSize)")
     }
 
     /// The last seven days, newest first.
@@ -48,12 +42,10 @@ package struct WaveSpeedProvider: PlainProvider {
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
         let reader = TaskReader(dialect, answer, now: now)
-        guard let tasks = reader.tasks() else { return nil }
-        return ListPage(
-            tasks: tasks,
-            next: nextPage(
-                after: cursor, count: tasks.count, size: Self.pageSize,
-                total: reader.value(at: ["data", "total"])))
+        let total = reader.value(at: ["data", "total"])
+        return reader.page {
+            nextPage(after: cursor, count: $0.count, size: Self.pageSize, total: total)
+        }
     }
 }
 

@@ -6,7 +6,7 @@ import HTTP
 /// A provider that nobody has: everything that adding one takes, in one folder.
 ///
 /// It answers `GET /toys/{id}` with `{"toy": "…", "phase": "wound up", "box": "https://…"}`.
-struct ToyProvider: PlainProvider {
+struct ToyProvider: TaskResourceProvider {
     static let name = "toy"
     static let credentialVariables = ["HOLDFAST_TOY_API_KEY"]
     static let baseURLVariable = "HOLDFAST_TOY_BASE_URL"
@@ -14,16 +14,11 @@ struct ToyProvider: PlainProvider {
 
     let settings: ProviderSettings
     let dialect: any TaskDialect = ToyDialect()
+    let tasksPath = "/toys"
 
     var facts: ProviderFacts {
         ProviderFacts(
             ratePerSecond: 5, rateBurst: 5, rateSource: "made up", urlLife: .seconds(3600))
-    }
-
-    func pollRequest(
-        taskID: String, endpoint: String, now: Instant
-    ) throws(Failure) -> Request {
-        request("/toys/" + (try TaskIDText.forURL(taskID)), try bearer())
     }
 }
 
