@@ -66,9 +66,10 @@ let package = Package(
         room("Schema", ["Postgres", "Core"], resources: [.embedInCode("Migrations")]),
         room("Jobs", ["Postgres", "Core"]),
         room("Ledger", ["Postgres", "Core"]),
-        room("Reception", ["Core", crypto]),
+        room("Disk"),
+        room("Reception", ["Core", "Disk", crypto]),
         room("Providers", ["HTTP", "Core", crypto]),
-        room("Storage", ["HTTP", "Core", crypto]),
+        room("Storage", ["HTTP", "Core", "Disk", crypto]),
         room(
             "Recovery",
             [
@@ -106,7 +107,7 @@ let package = Package(
         tests("SchemaTests", ["Schema", "Postgres", "Core"]),
         tests(
             "ProvidersTests", ["Providers", "HTTP", "Core", crypto], resources: [.copy("Samples")]),
-        tests("StorageTests", ["Storage", "Core", crypto]),
+        tests("StorageTests", ["Storage", "Disk", "Core", crypto]),
         tests("ReceptionTests", ["Reception", "Jobs", "Postgres", "Core"]),
         tests(
             "RecoveryTests",

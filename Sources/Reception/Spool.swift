@@ -1,4 +1,5 @@
 package import Core
+import Disk
 import Glibc
 
 /// The folder where callbacks wait while the database is away, one file each.
@@ -37,7 +38,7 @@ package struct Spool: Sendable {
         do throws(Failure) {
             // The sweeper may be another user of the folder's group.
             _ = fchmod(file.number, 0o660)
-            if let problem = file.write(bytes) ?? file.sync() {
+            if let problem = bytes.withUnsafeBytes({ file.write($0) }) ?? file.sync() {
                 throw failure(problem, "write a file in")
             }
             guard renameat(place.number, hidden, place.number, name + Self.ending) == 0 else {
@@ -67,7 +68,8 @@ package struct Spool: Sendable {
             openat(place.number, name, O_CREAT | O_TRUNC | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0o600)
         )
         guard file.isOpen else { throw failure(errno, "create a file in") }
-        let problem = file.write([UInt8](repeating: 0x2e, count: 4096)) ?? file.sync()
+        let page = [UInt8](repeating: 0x2e, count: 4096)
+        let problem = page.withUnsafeBytes { file.write($0) } ?? file.sync()
         let removed = unlinkat(place.number, name, 0) == 0 ? nil : errno
         if let problem = problem ?? removed { throw failure(problem, "write a file in") }
     }
@@ -139,7 +141,7 @@ package struct Spool: Sendable {
             if number == ELOOP { return .damaged }
             throw failure(number, "open \(name) in")
         }
-        guard let size = file.regularSize,
+        guard file.isRegularFile, let size = file.size,
             size <= SpoolFile.headLimitBytes + ReceivedCallback.bodyLimitBytes
         else { return .damaged }
         switch file.readAll(size) {

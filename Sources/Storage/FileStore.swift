@@ -1,5 +1,6 @@
 package import Core
 internal import Crypto
+internal import Disk
 internal import Glibc
 
 /// Objects as files of one folder tree.

@@ -1,5 +1,6 @@
 internal import Core
 internal import Crypto
+internal import Disk
 internal import Glibc
 
 /// An object on its way into a `FileStore`: a hidden file beside its final name.

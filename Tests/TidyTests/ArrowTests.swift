@@ -19,8 +19,9 @@ import Testing
         "Jobs": ["Postgres", "Core"],
         "Ledger": ["Postgres", "Core"],
         "Providers": ["HTTP", "Core", "Crypto"],
-        "Storage": ["HTTP", "Core", "Crypto", "Glibc"],
-        "Reception": ["Core", "Crypto", "Glibc"],
+        "Storage": ["HTTP", "Core", "Disk", "Crypto", "Glibc"],
+        "Disk": ["Glibc"],
+        "Reception": ["Core", "Disk", "Crypto", "Glibc"],
         "Recovery": [
             "Core", "Postgres", "Jobs", "Ledger", "Providers", "Storage", "HTTP", "Reception",
             "Glibc",
