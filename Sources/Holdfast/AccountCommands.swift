@@ -23,14 +23,7 @@ struct AccountShow: DatabaseCommand {
     @Option(help: ArgumentHelp("At most this many holds and transfers.", valueName: "count"))
     var limit = 20
 
-    private static let limitMaximum = 100_000
-
-    mutating func validate() throws {
-        if limit < 1 || limit > Self.limitMaximum {
-            throw ValidationError(
-                "--limit takes a number from 1 to \(Self.limitMaximum), such as --limit 20")
-        }
-    }
+    mutating func validate() throws { try ListOptions.check(limit, example: 20) }
 
     mutating func perform(
         _ context: RunContext, _ connection: borrowing Connection

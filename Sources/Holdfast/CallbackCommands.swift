@@ -34,17 +34,7 @@ struct CallbackList: DatabaseCommand {
         name: .customLong("job"), help: ArgumentHelp("Callbacks about this job.", valueName: "id"))
     var jobID: String?
 
-    @Option(help: ArgumentHelp("At most this many.", valueName: "count"))
-    var limit = 50
-
-    private static let limitMaximum = 100_000
-
-    mutating func validate() throws {
-        if limit < 1 || limit > Self.limitMaximum {
-            throw ValidationError(
-                "--limit takes a number from 1 to \(Self.limitMaximum), such as --limit 50")
-        }
-    }
+    @OptionGroup var rows: ListOptions
 
     mutating func perform(
         _ context: RunContext, _ connection: borrowing Connection
@@ -53,17 +43,10 @@ struct CallbackList: DatabaseCommand {
         filter.result = result
         filter.provider = provider
         filter.jobID = jobID
-        // One more than wanted tells whether there are more.
-        filter.limit = limit + 1
+        filter.limit = rows.wanted
         let queries = CallbackQueries(clockOffset: try context.settings.clockOffset())
-        let found = try queries.list(connection, filter)
-        let callbacks = Array(found.prefix(limit))
-        let hasMore = found.count > limit
-        if hasMore && reporting.output == .text && !reporting.quiet {
-            Output.error(
-                "\(context.command): more than \(limit) callbacks are like that; see more with "
-                    + "--limit N")
-        }
+        let (callbacks, hasMore) = rows.shown(
+            try queries.list(connection, filter), "callbacks", context, reporting)
         Say.answer(
             context, reporting,
             [

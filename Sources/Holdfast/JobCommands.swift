@@ -53,17 +53,7 @@ struct JobList: DatabaseCommand {
     @Flag(name: .customLong("stuck"), help: "Jobs in flight that are due now.")
     var isStuck = false
 
-    @Option(help: ArgumentHelp("At most this many.", valueName: "count"))
-    var limit = 50
-
-    private static let limitMaximum = 100_000
-
-    mutating func validate() throws {
-        if limit < 1 || limit > Self.limitMaximum {
-            throw ValidationError(
-                "--limit takes a number from 1 to \(Self.limitMaximum), such as --limit 50")
-        }
-    }
+    @OptionGroup var rows: ListOptions
 
     mutating func perform(
         _ context: RunContext, _ connection: borrowing Connection
@@ -74,17 +64,10 @@ struct JobList: DatabaseCommand {
         filter.accountID = account
         filter.blocked = blocked?.filter
         filter.isStuck = isStuck
-        // One more than wanted tells whether there are more.
-        filter.limit = limit + 1
+        filter.limit = rows.wanted
         let queries = JobQueries(clockOffset: try context.settings.clockOffset())
-        let found = try queries.list(connection, filter)
-        let jobs = Array(found.prefix(limit))
-        let hasMore = found.count > limit
-        if hasMore && reporting.output == .text && !reporting.quiet {
-            Output.error(
-                "\(context.command): more than \(limit) jobs are like that; see more with --limit N"
-            )
-        }
+        let (jobs, hasMore) = rows.shown(
+            try queries.list(connection, filter), "jobs", context, reporting)
         Say.answer(
             context, reporting,
             [("jobs", .array(jobs.map(JobText.object))), ("has_more", .bool(hasMore))],
