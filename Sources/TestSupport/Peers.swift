@@ -1,23 +1,73 @@
 package import Core
 import Foundation
 
-/// Signatures made and checked by libraries that are not ours; `scripts/test` installs them.
+/// Programs that are not ours, for tests to talk to; `scripts/test` installs them.
 package enum Peers {
     private static let root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
 
-    /// Puts questions to `Tests/Peers/sign.py`; one answer each.
+    /// Puts questions to `Tests/Peers/sign.py`, which makes and checks signatures; one answer each.
     package static func ask(_ questions: [JSONValue]) async throws -> [JSONValue] {
-        let python = root + "/.build/peers/bin/python"
-        guard FileManager.default.isExecutableFile(atPath: python) else {
-            throw TestSupportError("\(python) is not there; scripts/test installs it")
-        }
         let finished = try await Executable.run(
-            python, arguments: [root + "/Tests/Peers/sign.py"],
+            python(), arguments: [script("sign.py")],
             input: Array(JSON.write(.array(questions)).utf8))
         guard finished.status == 0, let answers = try JSON.parse(finished.stdoutBytes).array else {
             throw TestSupportError("Tests/Peers/sign.py failed: \(finished.stderr)")
         }
         return answers
+    }
+
+    /// Starts a server of `Tests/Peers`.
+    static func start(_ name: String, _ arguments: [String] = []) throws -> PeerServer {
+        try PeerServer(name, python: python(), arguments: [script(name)] + arguments)
+    }
+
+    private static func script(_ name: String) -> String { root + "/Tests/Peers/" + name }
+
+    private static func python() throws -> String {
+        let python = root + "/.build/peers/bin/python"
+        guard FileManager.default.isExecutableFile(atPath: python) else {
+            throw TestSupportError("\(python) is not there; scripts/test installs it")
+        }
+        return python
+    }
+}
+
+/// A server of `Tests/Peers`, which ends with this object or with the process.
+final class PeerServer: Sendable {
+    let port: Int
+    /// What it says after its address: the credentials that it takes, if it has any.
+    let words: [String]
+    private let running: RunningProcess
+
+    var origin: String { "http://127.0.0.1:\(port)" }
+
+    init(_ name: String, python: String, arguments: [String]) throws {
+        running = try Executable.start(
+            python, arguments: ["-B"] + arguments, keepsInputOpen: true, timeout: .seconds(7200))
+        // listening on http://127.0.0.1:PORT
+        guard let line = running.firstLineBlocking() else {
+            throw TestSupportError("\(name) ended: \(running.waitBlocking().stderr)")
+        }
+        let words = line.split(separator: " ").map { String($0) }
+        guard words.count > 2, let port = words[2].split(separator: ":").last.flatMap({ Int($0) })
+        else { throw TestSupportError("\(name) does not say where it listens: \(line)") }
+        self.port = port
+        self.words = Array(words.dropFirst(3))
+    }
+
+    deinit { running.closeInput() }
+
+    /// Sends JSON, or nothing, and returns the JSON of the answer.
+    /// - Throws: when the status is not 2xx.
+    @discardableResult
+    func ask(_ method: String, _ path: String, _ json: JSONValue? = nil) throws -> JSONValue {
+        let answer = try Loopback.request(
+            method, port: port, path: path, body: json.map { Array(JSON.write($0).utf8) } ?? [],
+            timeoutSeconds: 120)
+        guard (200..<300).contains(answer.status) else {
+            throw TestSupportError("\(method) \(path) answered \(answer.status): \(answer.text)")
+        }
+        return try JSON.parse(answer.body, limits: JSONLimits(bytes: 256 * 1024 * 1024))
     }
 }
