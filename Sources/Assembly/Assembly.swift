@@ -59,8 +59,10 @@ extension MirrorTarget {
             settings.require(
                 "HOLDFAST_STORAGE_URL", fix: "set it to file:///var/lib/holdfast/assets or the like"
             ))
-        let store = location.store
-        if !isDryRun { try store.check() }
+        let store = try location.store(clock: MachineClock.now) { name throws(Failure) in
+            try settings.value(name)
+        }
+        if !isDryRun { try store.check(Session(), isThorough: false) }
         try self.init(
             store: store, publicBaseURL: settings.value("HOLDFAST_PUBLIC_BASE_URL"),
             egressAllow: CIDR.list(settings.egressAllow().joined(separator: ",")))

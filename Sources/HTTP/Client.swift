@@ -32,8 +32,10 @@ package struct Client: ~Copyable {
     ///
     /// Redirects are not followed: a 3xx is a status like any other. Everything that goes wrong,
     /// a bad URL included, comes as a completion. A tag belongs to one transfer at a time.
-    package mutating func start(_ request: Request, tag: Int) {
-        add(request, tag: tag, sink: nil)
+    ///
+    /// The bytes of `body` take the place of the request's own; they are sent from where they lie.
+    package mutating func start(_ request: Request, tag: Int, body: RequestBody? = nil) {
+        add(request, tag: tag, sink: nil, body: body)
     }
 
     /// Starts a GET whose body goes to `sink`, following at most five redirects.
@@ -102,12 +104,14 @@ package struct Client: ~Copyable {
 
     // MARK: Inside
 
-    private mutating func add(_ request: Request, tag: Int, sink: (any DownloadSink)?) {
+    private mutating func add(
+        _ request: Request, tag: Int, sink: (any DownloadSink)?, body: RequestBody? = nil
+    ) {
         do throws(HTTPError) {
             guard transfers[tag] == nil else {
                 throw HTTPError(code: .other, host: "", message: "tag \(tag) is in use")
             }
-            let transfer = try Transfer(request, sink: sink)
+            let transfer = try Transfer(request, sink: sink, body: body)
             try admit(transfer)
             transfers[tag] = transfer
             tags[transfer.easy] = tag

@@ -26,8 +26,10 @@ package struct Request: Equatable, Sendable {
     /// Bytes of the answer's body; one more and the transfer ends with `tooLarge`.
     package var bodyLimitBytes: Int
     package var egress: EgressPolicy
-    /// Downloads only: how long fewer than one byte a second may arrive, in whole seconds.
+    /// Downloads and uploads: how long fewer than one byte a second may arrive, in whole seconds.
     package var stallTimeout: Duration
+    /// Sending it twice makes no difference, so that a kept connection may carry its body.
+    package var isRepeatable: Bool
 
     package init(
         method: String = "GET",
@@ -38,7 +40,8 @@ package struct Request: Equatable, Sendable {
         connectTimeout: Duration = .seconds(5),
         bodyLimitBytes: Int = 8 << 20,
         egress: EgressPolicy = .anywhere,
-        stallTimeout: Duration = .seconds(60)
+        stallTimeout: Duration = .seconds(60),
+        isRepeatable: Bool = false
     ) {
         self.method = method
         self.url = url
@@ -49,6 +52,7 @@ package struct Request: Equatable, Sendable {
         self.bodyLimitBytes = bodyLimitBytes
         self.egress = egress
         self.stallTimeout = stallTimeout
+        self.isRepeatable = isRepeatable
     }
 
     /// Sent unless a header says otherwise: some providers' front ends answer 403 to libraries.

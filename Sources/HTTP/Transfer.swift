@@ -23,6 +23,8 @@ final class Transfer {
     let easy: UnsafeMutableRawPointer
     let request: Request
     let sink: (any DownloadSink)?
+    /// What is sent, where it is not the request's own body.
+    let upload: RequestBody?
     let errorText: UnsafeMutablePointer<CChar>
     private let started = ContinuousClock.now
 
@@ -45,7 +47,9 @@ final class Transfer {
     private var redirects = 0
 
     /// A transfer that is ready to be added to a multi handle.
-    init(_ request: Request, sink: (any DownloadSink)?) throws(HTTPError) {
+    init(
+        _ request: Request, sink: (any DownloadSink)?, body upload: RequestBody? = nil
+    ) throws(HTTPError) {
         guard let url = ParsedURL(request.url) else {
             throw HTTPError(
                 code: .badURL, host: "",
@@ -58,6 +62,7 @@ final class Transfer {
         self.easy = easy
         self.request = request
         self.sink = sink
+        self.upload = upload
         self.url = url
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))

@@ -6,6 +6,8 @@ internal import Core
 extension Transfer {
     /// Bytes that libcurl reads at once from the connection of a download.
     private static let receiveBufferBytes = 128 << 10
+    /// Bytes that libcurl hands to the connection of an upload at once.
+    private static let sendBufferBytes = 128 << 10
 
     /// Sets what stays the same on every hop.
     func configure() throws(HTTPError) {
@@ -23,8 +25,9 @@ extension Transfer {
             curl_easy_set_pointer(easy, CURLOPT_ERRORBUFFER, errorText), "CURLOPT_ERRORBUFFER")
         try configureMethod()
         try configureCallbacks()
-        if sink != nil {
-            try set(CURLOPT_BUFFERSIZE, Self.receiveBufferBytes)
+        if sink != nil { try set(CURLOPT_BUFFERSIZE, Self.receiveBufferBytes) }
+        if upload != nil { try set(CURLOPT_UPLOAD_BUFFERSIZE, Self.sendBufferBytes) }
+        if sink != nil || upload != nil {
             try set(CURLOPT_LOW_SPEED_LIMIT, 1)
             try set(CURLOPT_LOW_SPEED_TIME, stallSeconds)
         }
@@ -50,12 +53,18 @@ extension Transfer {
         let method = sink == nil ? request.method : "GET"
         guard Self.isToken(method) else { throw failure(.other, "\(host): not an HTTP method") }
         let body = sink == nil ? request.body : nil
-        guard body != nil || ["POST", "PUT", "PATCH"].contains(method) else {
+        guard body != nil || upload != nil || ["POST", "PUT", "PATCH"].contains(method) else {
             if method == "HEAD" { return try set(CURLOPT_NOBODY, 1) }
             try set(CURLOPT_HTTPGET, 1)
             if method != "GET" { try set(CURLOPT_CUSTOMREQUEST, method) }
             return
         }
+        if method != "POST" { try set(CURLOPT_CUSTOMREQUEST, method) }
+        // On a kept connection that turns out to be closed, libcurl sends the request again. The
+        // server may have acted on the first one, so what changes something gets a new connection,
+        // unless a second time makes no difference.
+        if !request.isRepeatable { try set(CURLOPT_FRESH_CONNECT, 1) }
+        if let upload { return try configureUpload(upload) }
         let bytes = body ?? []
         try check(
             curl_easy_set_offset(
@@ -71,10 +80,18 @@ extension Transfer {
                     UnsafeMutableRawPointer(mutating: buffer.baseAddress))
         }
         try check(code, "CURLOPT_COPYPOSTFIELDS")
-        if method != "POST" { try set(CURLOPT_CUSTOMREQUEST, method) }
-        // On a kept connection that turns out to be closed, libcurl sends the request again. The
-        // server may have acted on the first one, so what changes something gets a new connection.
-        try set(CURLOPT_FRESH_CONNECT, 1)
+    }
+
+    /// The bytes stay where they are until the transfer is over; it keeps them alive.
+    private func configureUpload(_ upload: RequestBody) throws(HTTPError) {
+        try check(
+            curl_easy_set_offset(
+                easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(upload.bytes.count)),
+            "CURLOPT_POSTFIELDSIZE_LARGE")
+        try check(
+            curl_easy_set_pointer(
+                easy, CURLOPT_POSTFIELDS,
+                UnsafeMutableRawPointer(mutating: upload.bytes.baseAddress)), "CURLOPT_POSTFIELDS")
     }
 
     /// The header lines of this hop; the caller owns the list.

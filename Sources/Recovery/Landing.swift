@@ -9,21 +9,28 @@ import Storage
 /// they stream.
 final class Landing: DownloadSink {
     enum Phase {
+        /// What an earlier attempt left in the store is being removed or taken.
+        case settling
         /// Waiting for enough bytes to tell the type.
         case head
         /// The type can be told; the transfer is paused until the upload is open.
         case ready
         case streaming
+        /// Every byte is with the store, which makes them durable and then visible.
+        case storing
     }
 
     var item: FileItem
-    var phase = Phase.head
+    var phase = Phase.settling
+    /// The transfer under way; nil while there is none.
+    var tag: Int?
     var head: [UInt8] = []
-    /// The whole file was shorter than what the type needs.
+    /// The source has sent all of it.
     var hasEnded = false
     var declaredType: String?
     var key: ObjectKey?
     var upload: (any Upload)?
+    var digest: Digest?
     var received: Int64 = 0
     let limitBytes: Int64
     /// Why writing stopped, when it was the store that failed.
@@ -33,6 +40,14 @@ final class Landing: DownloadSink {
     var showsKey = false
     /// The source was refreshed in this run; another refusal of it is final.
     var wasRefreshed = false
+    /// What the source said when it refused the file, and whether that can mean that it is gone.
+    var refusal = (reason: "", isGone: false)
+    var resumption = Resumption()
+    /// Other objects that were found at the file's keys.
+    var conflicts = 0
+
+    /// When it was first fetched in this run; its time limit counts from here.
+    var firstFetch: ContinuousClock.Instant?
 
     init(_ item: FileItem, limitBytes: Int64) {
         self.item = item
@@ -55,50 +70,86 @@ final class Landing: DownloadSink {
         head = []
         hasEnded = false
         declaredType = nil
+        digest = nil
         received = 0
+        resumption.forget()
     }
 
+    /// Whether a broken transfer can go on where it ended.
+    var canResume: Bool { phase == .streaming && upload != nil && resumption.isPossible }
+
+    // MARK: Receiving
+
     func began(status: Int, headers: [Header]) -> Bool {
-        declaredType = headers.first(named: "Content-Type")
-        return status == 200
+        switch status {
+        case 206 where resumption.isUnderWay:
+            return resumption.accepts(headers, at: received)
+        case 200:
+            // Whatever there was is of another answer.
+            if received > 0 { reset() }
+            declaredType = headers.first(named: "Content-Type")
+            resumption.remember(headers)
+            return true
+        default: return false
+        }
     }
 
     func receive(_ bytes: UnsafeRawBufferPointer) -> SinkAnswer {
         switch phase {
-        case .ready:
-            return .pause
+        case .settling, .storing: return .stop
+        case .ready: return .pause
         case .head:
             head.append(contentsOf: bytes)
             received += Int64(bytes.count)
+            resumption.keep(bytes)
             if head.count >= MediaType.sampleBytes { phase = .ready }
             return .taken
-        case .streaming:
-            guard received + Int64(bytes.count) <= limitBytes else {
-                exceedsLimit = true
-                return .stop
-            }
-            do {
-                try upload?.write(bytes)
-            } catch {
-                storeFailure = error
-                return .stop
-            }
-            received += Int64(bytes.count)
-            return .taken
+        case .streaming: return stream(bytes)
         }
     }
 
-    /// Opens the upload and writes what was held back.
-    func open(_ store: any ObjectStore, key: ObjectKey, uploadID: String) throws(Failure) {
-        let upload = try store.begin(key: key, uploadID: uploadID)
-        var failure: Failure?
-        head.withUnsafeBytes { bytes in
-            do throws(Failure) { try upload.write(bytes) } catch { failure = error }
+    private func stream(_ bytes: UnsafeRawBufferPointer) -> SinkAnswer {
+        // What was held back goes first.
+        guard head.isEmpty else { return .pause }
+        guard let overlap = resumption.overlap(bytes) else { return .stop }
+        let fresh = UnsafeRawBufferPointer(rebasing: bytes[overlap...])
+        guard received + Int64(fresh.count) <= limitBytes else {
+            exceedsLimit = true
+            return .stop
         }
-        if let failure { throw failure }
-        self.key = key
-        self.upload = upload
-        head = []
+        do {
+            if !fresh.isEmpty, case .full = try upload?.write(fresh) { return .pause }
+        } catch {
+            storeFailure = error
+            return .stop
+        }
+        received += Int64(fresh.count)
+        resumption.matched(overlap)
+        resumption.keep(fresh)
+        return .taken
+    }
+
+    // MARK: Storing
+
+    /// Opens the upload; `whenChanged` as in `ObjectStore.begin`.
+    func open(
+        _ store: any ObjectStore, _ object: NewObject, _ session: Session,
+        whenChanged: @escaping () -> Void
+    ) throws(Failure) {
+        upload = try store.begin(object, session, whenChanged: whenChanged)
+        key = object.key
         phase = .streaming
+    }
+
+    /// Writes what was held back; false while the store has no room for it.
+    func writeHead() throws(Failure) -> Bool {
+        guard !head.isEmpty, let upload else { return true }
+        var answer = Result<WriteAnswer, Failure>.success(.taken)
+        head.withUnsafeBytes { bytes in
+            answer = Result { () throws(Failure) in try upload.write(bytes) }
+        }
+        guard case .taken = try answer.get() else { return false }
+        head = []
+        return true
     }
 }

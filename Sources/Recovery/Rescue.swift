@@ -3,24 +3,25 @@ import HTTP
 import Jobs
 import Postgres
 import Providers
+import Storage
 
-/// A file whose source refused it, while its provider is asked for a fresh address.
+/// Files of one job whose source refused them, while their provider is asked for fresh addresses.
 struct Rescue {
-    enum Question {
-        /// The provider's own way to refresh an address.
+    enum Question: Equatable {
+        /// The provider's own way to refresh one address.
         case refresh
-        /// The task asked about again: its answer may name a fresh address.
+        /// The task asked about again: its answer may name fresh addresses, of all its files.
         case poll(endpoint: String)
         /// The files of a task that an answer said has ended.
         case result(endpoint: String)
     }
 
-    var landing: Landing
+    /// More than one only where the answer is about all of them.
+    var landings: [Landing]
     var question: Question
-    /// What the source had said.
-    var reason: String
-    /// The source's words can mean that the file is gone.
-    var isGone: Bool
+
+    /// What is asked about; the same for all.
+    var item: FileItem { landings[0].item }
 }
 
 extension StorageMirror {
@@ -29,88 +30,95 @@ extension StorageMirror {
     mutating func rescue(
         _ landing: Landing, _ reason: String, isGone: Bool, _ connection: borrowing Connection
     ) throws {
-        landing.reset()
-        guard !landing.wasRefreshed else {
-            return isGone
-                ? try giveUp(landing, reason, connection) : try putOff(landing, reason, connection)
-        }
-        try ask(
-            Rescue(landing: landing, question: .refresh, reason: reason, isGone: isGone), connection
-        )
+        if !landing.canResume { landing.reset() }
+        landing.refusal = (reason, isGone)
+        guard !landing.wasRefreshed else { return try believe(landing, connection) }
+        try ask(landing, mayRefresh: true, connection)
     }
 
-    private mutating func ask(_ rescue: Rescue, _ connection: borrowing Connection) throws {
-        let item = rescue.landing.item
+    /// Takes the source at its word: the file is gone, or it is put off.
+    private mutating func believe(
+        _ landing: Landing, _ connection: borrowing Connection
+    ) throws {
+        landing.refusal.isGone
+            ? try giveUp(landing, connection)
+            : try putOff(landing, landing.refusal.reason, connection)
+    }
+
+    private mutating func ask(
+        _ landing: Landing, mayRefresh: Bool, _ connection: borrowing Connection
+    ) throws {
+        let item = landing.item
         guard let provider = wiring.providers.provider(item.provider), provider.isConfigured else {
             return try putOff(
-                rescue.landing,
-                rescue.reason + "; the provider is off, so it cannot be asked again",
+                landing,
+                landing.refusal.reason + "; the provider is off, so it cannot be asked again",
                 connection)
         }
-        var rescue = rescue
         let now = wiring.wallClock()
-        var request: Request?
-        if case .refresh = rescue.question {
-            request = try provider.refreshRequest(url: item.sourceURL, now: now)
+        if mayRefresh, let request = try provider.refreshRequest(url: item.sourceURL, now: now) {
+            return try send(
+                request, for: Rescue(landings: [landing], question: .refresh), connection)
         }
-        if request == nil, let taskID = item.taskID {
-            let endpoint =
-                provider.endpoints(
-                    for: TaskReference(
-                        taskID: taskID, endpoint: item.endpoint, model: item.model, kind: item.kind)
-                ).first ?? ""
-            rescue.question = .poll(endpoint: endpoint)
-            request = try provider.pollRequest(taskID: taskID, endpoint: endpoint, now: now)
+        // Nobody to be asked about it: the source's word stands.
+        guard let taskID = item.taskID else { return try believe(landing, connection) }
+        if let tag = rescues.first(where: { $0.value.covers(item) })?.key {
+            rescues[tag]?.landings.append(landing)
+            return
         }
-        guard let request else {
-            // Nobody can be asked: the source's word stands.
-            return rescue.isGone
-                ? try giveUp(rescue.landing, rescue.reason, connection)
-                : try putOff(rescue.landing, rescue.reason, connection)
-        }
-        try send(request, for: rescue, connection)
+        let endpoint =
+            provider.endpoints(
+                for: TaskReference(
+                    taskID: taskID, endpoint: item.endpoint, model: item.model, kind: item.kind)
+            ).first ?? ""
+        try send(
+            provider.pollRequest(taskID: taskID, endpoint: endpoint, now: now),
+            for: Rescue(landings: [landing], question: .poll(endpoint: endpoint)),
+            connection)
     }
 
     private mutating func send(
         _ request: Request, for rescue: Rescue, _ connection: borrowing Connection
     ) throws {
-        let provider = rescue.landing.item.provider
-        guard try limits.take(connection, provider: provider, wanted: 1) == 1 else {
-            return try putOff(
-                rescue.landing, rescue.reason + "; the provider's rate is used up", connection)
+        guard try limits.take(connection, provider: rescue.item.provider, wanted: 1) == 1 else {
+            return try putOff(rescue, "the provider's rate is used up", connection)
         }
         var request = request
         request.timeout = wiring.run.requestTimeout
-        nextTag += 1
-        rescues[nextTag] = rescue
-        client?.start(request, tag: nextTag)
+        rescues[session.start(request)] = rescue
     }
 
-    /// Goes on with what the provider said about a fresh address.
+    private mutating func putOff(
+        _ rescue: Rescue, _ message: String, _ connection: borrowing Connection
+    ) throws {
+        for landing in rescue.landings {
+            try putOff(landing, "\(landing.refusal.reason); \(message)", connection)
+        }
+    }
+
+    /// Goes on with what the provider said about fresh addresses.
     mutating func take(
         _ rescue: Rescue, _ result: Result<Response, HTTPError>, _ connection: borrowing Connection
     ) throws {
-        let item = rescue.landing.item
+        let item = rescue.item
         guard let provider = wiring.providers.provider(item.provider) else { return }
         let response: Response
         switch result {
         case .success(let success): response = success
         case .failure(let error):
-            return try putOff(rescue.landing, "no fresh address: \(error.message)", connection)
+            return try putOff(rescue, "no fresh address: \(error.message)", connection)
         }
         let answer = Answer(response)
         switch rescue.question {
         case .refresh:
             switch provider.refreshedURL(answer) {
             case .url(let url, let life):
-                try refetch(rescue.landing, url, life.map { item.now + $0 }, connection)
+                try refetch(rescue.landings[0], url, life.map { item.now + $0 }, connection)
             case .refused:
                 // The task itself may still name an address that works.
-                var again = rescue
-                again.question = .poll(endpoint: "")
-                try ask(again, connection)
+                try ask(rescue.landings[0], mayRefresh: false, connection)
             case .transient(let message):
-                try putOff(rescue.landing, "no fresh address: \(message)", connection)
+                try putOff(rescue, "no fresh address: \(message)", connection)
             }
         case .poll(let endpoint):
             let now = wiring.wallClock()
@@ -134,23 +142,22 @@ extension StorageMirror {
         }
     }
 
-    /// Fetches the file from where the task now says that it is, or takes the source at its word.
+    /// Fetches the files from where the task now says that they are, or takes the source at its word.
     private mutating func follow(
         _ verdict: Verdict, _ rescue: Rescue, _ connection: borrowing Connection
     ) throws {
-        let ordinal = rescue.landing.item.ordinal
-        if verdict.state == .succeeded, ordinal < verdict.resultURLs.count {
-            try refetch(
-                rescue.landing, verdict.resultURLs[ordinal], verdict.urlExpiresAt, connection)
-        } else if verdict.isHealthy || verdict.errorClass == .final {
-            rescue.isGone
-                ? try giveUp(rescue.landing, rescue.reason, connection)
-                : try putOff(rescue.landing, rescue.reason, connection)
-        } else {
-            try putOff(
-                rescue.landing,
-                "no fresh address: \(verdict.errorMessage ?? "the provider gave no clear answer")",
-                connection)
+        for landing in rescue.landings {
+            let ordinal = landing.item.ordinal
+            if verdict.state == .succeeded, ordinal < verdict.resultURLs.count {
+                try refetch(
+                    landing, verdict.resultURLs[ordinal], verdict.urlExpiresAt, connection)
+            } else if verdict.isHealthy || verdict.errorClass == .final {
+                try believe(landing, connection)
+            } else {
+                let why = verdict.errorMessage ?? "the provider gave no clear answer"
+                try putOff(
+                    landing, "\(landing.refusal.reason); no fresh address: \(why)", connection)
+            }
         }
     }
 
@@ -167,13 +174,22 @@ extension StorageMirror {
 
     /// The file is lost: the store has no complete object for it, and the source said so twice.
     private mutating func giveUp(
-        _ landing: Landing, _ reason: String, _ connection: borrowing Connection
+        _ landing: Landing, _ connection: borrowing Connection
     ) throws {
+        let reason = landing.refusal.reason
+        landing.upload?.cancel()
         try record(connection, [FileStep(landing.item, .lost(message: reason))], "lost")
         report.add(
             .init(
                 jobID: landing.item.jobID, code: "file_lost",
                 message: "file \(landing.item.ordinal) is gone at the provider: \(reason)"),
             status: .needsPerson)
+    }
+}
+
+extension Rescue {
+    /// Whether the answer that is awaited is about this file too.
+    fileprivate func covers(_ item: FileItem) -> Bool {
+        question != .refresh && self.item.jobID == item.jobID && self.item.taskID == item.taskID
     }
 }

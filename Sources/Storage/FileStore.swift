@@ -2,6 +2,7 @@ package import Core
 internal import Crypto
 internal import Disk
 internal import Glibc
+package import HTTP
 
 /// Objects as files of one folder tree.
 ///
@@ -19,7 +20,7 @@ package struct FileStore: ObjectStore {
         signal(SIGXFSZ, SIG_IGN)
     }
 
-    package func check() throws(Failure) {
+    package func check(_ session: Session, isThorough: Bool) throws(Failure) {
         try createRoot()
         let folder = try openRoot()
         var random = SystemRandomNumberGenerator()
@@ -39,10 +40,13 @@ package struct FileStore: ObjectStore {
         if let linked { throw failure(linked, "make a hard link in", root) }
     }
 
-    package func begin(key: ObjectKey, uploadID: String) throws(Failure) -> any Upload {
+    package func begin(
+        _ object: NewObject, _ session: Session, whenChanged: @escaping () -> Void
+    ) throws(Failure) -> any Upload {
+        let key = object.key
         let folder = try openFolder(of: key, creating: true)
         guard let folder else { throw failure(ENOENT, "open", root) }
-        let name = Self.temporaryName(uploadID)
+        let name = Self.temporaryName(object.uploadID)
         let file = Descriptor(
             openat(folder.number, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0o640)
         )
@@ -60,22 +64,37 @@ package struct FileStore: ObjectStore {
             store: self, key: key, folder: folder, file: file, temporaryName: name)
     }
 
-    package func find(_ key: ObjectKey) throws(Failure) -> StoredObject? {
-        guard let folder = try openFolder(of: key, creating: false) else { return nil }
-        return try digest(of: key, in: folder).map { StoredObject(key: key, digest: $0) }
+    package func find(
+        _ key: ObjectKey, _ session: Session, progress: @escaping (Int) -> Void,
+        then: @escaping (Result<StoredObject?, Failure>) -> Void
+    ) {
+        then(
+            Result { () throws(Failure) in
+                guard let folder = try openFolder(of: key, creating: false) else { return nil }
+                return try digest(of: key, in: folder, progress)
+                    .map { StoredObject(key: key, digest: $0) }
+            })
     }
 
-    package func size(_ key: ObjectKey) throws(Failure) -> Int? {
-        guard let folder = try openFolder(of: key, creating: false) else { return nil }
-        return try openObject(key, in: folder)?.size
+    package func discard(
+        uploadID: String?, key: ObjectKey, _ session: Session,
+        then: @escaping (Result<Void, Failure>) -> Void
+    ) {
+        then(
+            Result { () throws(Failure) in
+                guard let uploadID, let folder = try openFolder(of: key, creating: false),
+                    unlinkat(folder.number, Self.temporaryName(uploadID), 0) != 0
+                else { return }
+                let number = errno
+                if number != ENOENT { throw failure(number, "remove a file in", root) }
+            })
     }
 
-    package func discard(uploadID: String, key: ObjectKey) throws(Failure) {
-        guard let folder = try openFolder(of: key, creating: false) else { return }
-        guard unlinkat(folder.number, Self.temporaryName(uploadID), 0) != 0 else { return }
-        let number = errno
-        if number != ENOENT { throw failure(number, "remove a file in", root) }
-    }
+    /// Does nothing: the next claim of a file knows the name of what the last one left.
+    package func discardAll(
+        begunBefore instant: Instant, _ session: Session,
+        then: @escaping (Result<Int, Failure>) -> Void
+    ) { then(.success(0)) }
 
     package func url(for key: ObjectKey, publicBaseURL: String?) -> String {
         var base = publicBaseURL ?? "file://" + PercentEscape.encode(path: root)
@@ -90,7 +109,9 @@ package struct FileStore: ObjectStore {
     // MARK: Reading
 
     /// Bytes and checksum of what is at `key`; nil when nothing is.
-    func digest(of key: ObjectKey, in folder: borrowing Descriptor) throws(Failure) -> Digest? {
+    func digest(
+        of key: ObjectKey, in folder: borrowing Descriptor, _ progress: (Int) -> Void = { _ in }
+    ) throws(Failure) -> Digest? {
         guard let object = try openObject(key, in: folder) else { return nil }
         var hash = SHA256()
         var bytes = 0
@@ -101,6 +122,7 @@ package struct FileStore: ObjectStore {
             if count == 0 { break }
             buffer.withUnsafeBytes { hash.update(bufferPointer: .init(rebasing: $0[..<count])) }
             bytes += count
+            progress(count)
         }
         return Digest(bytes: bytes, sha256: Hex.text(hash.finalize()))
     }

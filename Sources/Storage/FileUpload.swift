@@ -14,6 +14,7 @@ final class FileUpload: Upload {
     private let temporaryName: String
     private var stage = Stage.writing
     private var hash = SHA256()
+    private var digest: Digest?
     private var bytes = 0
     private var bytesOnTheirWay = 0
 
@@ -33,22 +34,27 @@ final class FileUpload: Upload {
 
     deinit { cancel() }
 
-    func write(_ piece: UnsafeRawBufferPointer) throws(Failure) {
+    func write(_ piece: UnsafeRawBufferPointer) throws(Failure) -> WriteAnswer {
         guard stage == .writing else { throw misuse("write") }
         if let problem = file.write(piece) {
             throw store.failure(problem, "write \(key) to", store.root)
         }
         hash.update(bufferPointer: piece)
         bytes += piece.count
-        guard bytes - bytesOnTheirWay >= Self.writeBehindBytes else { return }
+        guard bytes - bytesOnTheirWay >= Self.writeBehindBytes else { return .taken }
         // Starts to write these pages and gives up caching them: nobody reads them soon.
         posix_fadvise(
             file.number, off_t(bytesOnTheirWay), off_t(bytes - bytesOnTheirWay),
             POSIX_FADV_DONTNEED)
         bytesOnTheirWay = bytes
+        return .taken
     }
 
-    func finish() throws(Failure) -> Digest {
+    func finish(then: @escaping (Result<Digest, Failure>) -> Void) {
+        then(Result { () throws(Failure) in try finish() })
+    }
+
+    private func finish() throws(Failure) -> Digest {
         guard stage == .writing else { throw misuse("finish") }
         guard fchmod(file.number, 0o644) == 0 else {
             throw store.failure(errno, "set the mode of \(key) in", store.root)
@@ -62,10 +68,16 @@ final class FileUpload: Upload {
                 "\(store.root): \(key) does not have the \(bytes) bytes that were written")
         }
         stage = .finished
-        return Digest(bytes: bytes, sha256: Hex.text(hash.finalize()))
+        let digest = Digest(bytes: bytes, sha256: Hex.text(hash.finalize()))
+        self.digest = digest
+        return digest
     }
 
-    func publish(as key: ObjectKey) throws(Failure) -> PublishResult {
+    func publish(as key: ObjectKey, then: @escaping (Result<PublishResult, Failure>) -> Void) {
+        then(Result { () throws(Failure) in try publish(as: key) })
+    }
+
+    private func publish(as key: ObjectKey) throws(Failure) -> PublishResult {
         guard stage == .finished, key.isAlternative(of: self.key) else { throw misuse("publish") }
         switch moveIntoPlace(key.fileName) {
         case nil: stage = .over
@@ -79,6 +91,12 @@ final class FileUpload: Upload {
         }
         if let problem = folder.sync() {
             throw store.failure(problem, "publish \(key) in", store.root)
+        }
+        guard try store.digest(of: key, in: folder) == digest else {
+            throw Failure(
+                .unavailable, code: "stored_object_differs",
+                "object \(key) reads back with another size or checksum than was written; "
+                    + "check the disk under \(store.root)")
         }
         return .published
     }

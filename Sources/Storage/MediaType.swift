@@ -9,6 +9,15 @@ package struct MediaType: Equatable, Sendable {
         self.fileExtension = fileExtension
     }
 
+    /// Whether a browser that gets the object shows it or saves it: what it can run is saved.
+    package var disposition: String {
+        let isShown = ["image/", "video/", "audio/"].contains { contentType.hasPrefix($0) }
+        return isShown && contentType != "image/svg+xml" ? "inline" : "attachment"
+    }
+
+    /// Objects are never overwritten, so that everybody may keep them.
+    package static let cacheControl = "public, max-age=31536000, immutable"
+
     /// How many bytes from the beginning `detect` wants to see; fewer when the file is shorter.
     package static let sampleBytes = 512
 

@@ -1,55 +1,99 @@
 package import Core
+package import HTTP
 
 /// Where permanent files live; nothing in it is ever overwritten.
+///
+/// What takes time goes through a session, and says by a handler when it is done: at once where the
+/// store is a folder, and within `Session.step(wait:)` where it is behind a network.
 package protocol ObjectStore: Sendable {
-    /// Proves that files can be stored, by storing a small one and removing it.
+    /// Proves that files can be stored.
     ///
-    /// Throws `storage_unwritable` (78) with the place and the fix, `disk_full` (69), or
-    /// `storage_unavailable` (69).
-    func check() throws(Failure)
+    /// A thorough check stores a small object, reads it and removes it. The other one writes
+    /// nothing where that would cost money. Throws `storage_unwritable` (78) and the like with the
+    /// place and the fix, `disk_full` (69), or `storage_unavailable` (69).
+    func check(_ session: Session, isThorough: Bool) throws(Failure)
 
-    /// Begins to store an object; nothing is visible under `key` before `publish()`.
+    /// Begins to store an object; nothing is visible under its key before `publish`.
     ///
-    /// The id names the upload for `discard(uploadID:key:)` after a crash; it is used once.
-    func begin(key: ObjectKey, uploadID: String) throws(Failure) -> any Upload
+    /// `whenChanged` is called when there is room again after `.full`, and when the upload failed.
+    func begin(
+        _ object: NewObject, _ session: Session, whenChanged: @escaping () -> Void
+    ) throws(Failure) -> any Upload
 
     /// Reads an object back, all of it; nil when there is none.
-    func find(_ key: ObjectKey) throws(Failure) -> StoredObject?
+    ///
+    /// `progress` gets the number of bytes of each piece read.
+    func find(
+        _ key: ObjectKey, _ session: Session, progress: @escaping (Int) -> Void,
+        then: @escaping (Result<StoredObject?, Failure>) -> Void)
 
-    /// Bytes of an object; nil when there is none.
-    func size(_ key: ObjectKey) throws(Failure) -> Int?
+    /// Removes what crashed uploads of this key left behind; nothing to remove is no error.
+    func discard(
+        uploadID: String?, key: ObjectKey, _ session: Session,
+        then: @escaping (Result<Void, Failure>) -> Void)
 
-    /// Removes what a crashed upload left behind; nothing to remove is no error.
-    func discard(uploadID: String, key: ObjectKey) throws(Failure)
+    /// Removes uploads that began before `instant`; says how many there were.
+    func discardAll(
+        begunBefore instant: Instant, _ session: Session,
+        then: @escaping (Result<Int, Failure>) -> Void)
 
     /// The address that customers see, or the store's own where no public base URL is given.
     func url(for key: ObjectKey, publicBaseURL: String?) -> String
 }
 
-/// An object on its way into the store; released without `publish()`, it leaves nothing behind.
+extension ObjectStore {
+    package func find(
+        _ key: ObjectKey, _ session: Session,
+        then: @escaping (Result<StoredObject?, Failure>) -> Void
+    ) {
+        find(key, session, progress: { _ in }, then: then)
+    }
+}
+
+/// What is known of an object before its first byte.
+package struct NewObject: Equatable, Sendable {
+    package var key: ObjectKey
+    /// Names the upload for `discard` after a crash; it is used once.
+    package var uploadID: String
+    package var type: MediaType
+    /// Nil where the source does not tell.
+    package var bytes: Int64?
+
+    package init(key: ObjectKey, uploadID: String, type: MediaType, bytes: Int64? = nil) {
+        self.key = key
+        self.uploadID = uploadID
+        self.type = type
+        self.bytes = bytes
+    }
+}
+
+/// What became of bytes that were offered to an upload.
+package enum WriteAnswer: Sendable {
+    case taken
+    /// None was taken; the upload says when there is room again.
+    case full
+}
+
+/// An object on its way into the store; released without `publish`, it leaves nothing behind.
 package protocol Upload: AnyObject {
-    /// Appends bytes. After an error only `cancel()` is of use.
-    func write(_ bytes: UnsafeRawBufferPointer) throws(Failure)
-
-    /// Makes the bytes durable; nothing is visible yet.
-    func finish() throws(Failure) -> Digest
-
-    /// Makes the finished object visible and durable under `key`, unless one is there.
-    ///
-    /// After `.alreadyThere` the upload is as before, so that it can be published under
-    /// `key.alternative(n)` without fetching the bytes again; no other key will do.
-    func publish(as key: ObjectKey) throws(Failure) -> PublishResult
-
     /// The key that the upload was begun with.
     var key: ObjectKey { get }
 
-    /// Removes what was written.
-    func cancel()
-}
+    /// Appends all of the bytes or none. After an error only `cancel()` is of use.
+    func write(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> WriteAnswer
 
-extension Upload {
-    /// Makes the finished object visible and durable under its own key, unless one is there.
-    package func publish() throws(Failure) -> PublishResult { try publish(as: key) }
+    /// No bytes follow: makes them durable; nothing is visible yet.
+    func finish(then: @escaping (Result<Digest, Failure>) -> Void)
+
+    /// Makes the finished object visible and durable under `key`, unless one is there, and proves
+    /// that the store has the bytes that were written.
+    ///
+    /// After `.alreadyThere` the upload is as before, so that it can be published under
+    /// `key.alternative(n)`, unless it answers `.bytesAreGone`; no other key will do.
+    func publish(as key: ObjectKey, then: @escaping (Result<PublishResult, Failure>) -> Void)
+
+    /// Removes what was written, if need be after this call.
+    func cancel()
 }
 
 /// What became of an object that was to be published.
@@ -57,6 +101,8 @@ package enum PublishResult: Equatable, Sendable {
     case published
     /// Somebody was there first, with these bytes; they were not touched.
     case alreadyThere(Digest)
+    /// The bytes cannot be had again from this upload; they must be fetched for another one.
+    case bytesAreGone
 }
 
 /// Length and checksum of an object's bytes.

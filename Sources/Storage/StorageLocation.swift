@@ -1,11 +1,14 @@
 package import Core
+internal import HTTP
 
 /// What `HOLDFAST_STORAGE_URL` names.
 package enum StorageLocation: Equatable, Sendable {
     /// A folder of this host, absolute, without a slash at the end.
     case folder(String)
+    case s3(S3Location)
 
-    /// Reads a storage URL: `file:///var/lib/holdfast/assets`, with percent escapes where needed.
+    /// Reads a storage URL, with percent escapes where needed: `file:///var/lib/holdfast/assets` or
+    /// `s3://bucket/prefix?endpoint=https://…&region=auto`.
     ///
     /// Throws `storage_url_invalid` (78). The URL itself is not repeated in the message, because
     /// it may hold a secret.
@@ -15,16 +18,66 @@ package enum StorageLocation: Equatable, Sendable {
         }
         switch url[..<colon].lowercased() {
         case "file": return .folder(try folder(url[url.index(after: colon)...]))
-        case "s3": throw invalid("this build stores to file:// only, not to s3://")
-        default: throw invalid("its scheme is not file")
+        case "s3": return .s3(try S3Location.parse(url[url.index(after: colon)...]))
+        default: throw invalid("its scheme is neither file nor s3")
         }
     }
 
     /// The store at this place.
-    package var store: any ObjectStore {
+    ///
+    /// - Parameters:
+    ///   - variable: Looks up the credentials that the place needs.
+    ///   - clock: The machine's own, for signatures.
+    ///
+    /// Throws `storage_key_missing` (78) with the variables to set.
+    package func store(
+        clock: @escaping @Sendable () -> Instant,
+        variable: (String) throws(Failure) -> String?
+    ) throws(Failure) -> any ObjectStore {
         switch self {
-        case .folder(let path): FileStore(root: path)
+        case .folder(let path): return FileStore(root: path)
+        case .s3(let location):
+            let ours = try Self.pair("HOLDFAST_S3_", variable)
+            var keys = ours
+            if keys == nil { keys = try Self.pair("AWS_", variable) }
+            guard let keys else {
+                throw Self.missingKey(
+                    "HOLDFAST_S3_ACCESS_KEY_ID and HOLDFAST_S3_SECRET_ACCESS_KEY")
+            }
+            let signer = SigV4(
+                accessKeyID: keys.id, secretAccessKey: keys.secret,
+                // A session's token belongs to the pair of the same family.
+                sessionToken: try variable(
+                    ours == nil ? "AWS_SESSION_TOKEN" : "HOLDFAST_S3_SESSION_TOKEN"),
+                region: location.region)
+            return S3Store(location, signer, clock: clock)
         }
+    }
+
+    /// Where it is, for people: nothing secret.
+    package var words: String {
+        switch self {
+        case .folder(let path): path
+        case .s3(let location): "\(location.words), profile \(location.profile.name.rawValue)"
+        }
+    }
+
+    private static func pair(
+        _ prefix: String, _ variable: (String) throws(Failure) -> String?
+    ) throws(Failure) -> (id: String, secret: String)? {
+        let id = try variable(prefix + "ACCESS_KEY_ID")
+        let secret = try variable(prefix + "SECRET_ACCESS_KEY")
+        if let id, let secret { return (id, secret) }
+        guard id == nil, secret == nil else {
+            throw missingKey(prefix + (id == nil ? "ACCESS_KEY_ID" : "SECRET_ACCESS_KEY"))
+        }
+        return nil
+    }
+
+    private static func missingKey(_ names: String) -> Failure {
+        Failure(
+            .configuration, code: "storage_key_missing",
+            "HOLDFAST_STORAGE_URL names a store that wants a key; set \(names)")
     }
 
     private static func folder(_ rest: Substring) throws(Failure) -> String {
@@ -54,8 +107,11 @@ package enum StorageLocation: Equatable, Sendable {
         Failure(
             .configuration, code: "storage_url_invalid",
             "HOLDFAST_STORAGE_URL: \(reason); set it to a folder,"
-                + " like file:///var/lib/holdfast/assets")
+                + " like file:///var/lib/holdfast/assets, or to a bucket,"
+                + " like s3://bucket/prefix?endpoint=https://host&region=auto")
     }
+
+    static func invalidBucket(_ reason: String) -> Failure { invalid(reason) }
 }
 
 /// RFC 3986 escapes of paths.
@@ -76,9 +132,14 @@ enum PercentEscape {
         return String(validating: bytes, as: UTF8.self)
     }
 
-    static func encode(path: String) -> String {
-        let kept = Set("-._~/".utf8)
-        return path.utf8.reduce(into: "") { text, byte in
+    static func encode(path: String) -> String { encode(path, keeping: "-._~/") }
+
+    /// A name or a value of a query.
+    static func encode(_ text: String) -> String { encode(text, keeping: "-._~") }
+
+    private static func encode(_ text: String, keeping: String) -> String {
+        let kept = Set(keeping.utf8)
+        return text.utf8.reduce(into: "") { text, byte in
             if Hex.isAlphanumeric(byte) || kept.contains(byte) {
                 text.unicodeScalars.append(Unicode.Scalar(byte))
             } else {

@@ -94,17 +94,11 @@ struct StorageFailureTests {
                 throw Unexpected()
             }
             var codes: [String] = []
-            do throws(Failure) {
+            do {
                 let upload = try store.begin(key: key, uploadID: "u")
                 let piece = [UInt8](repeating: 1, count: 60_000)
-                for _ in 0..<3 {
-                    var problem: Failure?
-                    piece.withUnsafeBytes { bytes in
-                        do throws(Failure) { try upload.write(bytes) } catch { problem = error }
-                    }
-                    if let problem { throw problem }
-                }
-            } catch { codes.append(error.code) }
+                for _ in 0..<3 { try piece.withUnsafeBytes { try upload.append($0) } }
+            } catch let failure as Failure { codes.append(failure.code) }
             limit.rlim_cur = 100
             guard setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0 else {
                 throw Unexpected()
@@ -163,7 +157,6 @@ struct StorageFailureTests {
         mkfifo(scratch.path + "/acct/image/job_0.png", 0o644)
         let failure = #expect(throws: Failure.self) { try store.find(key) }
         #expect(failure?.code == "storage_unavailable")
-        #expect(throws: Failure.self) { try store.size(key) }
     }
 
     @Test func theRootMayBeALink() throws {
@@ -184,14 +177,17 @@ struct StorageFailureTests {
     func readsALocation(_ url: String, _ path: String) throws {
         let location = try StorageLocation.parse(url)
         #expect(location == .folder(path))
-        #expect((location.store as? FileStore)?.root == path)
+        let store = try location.store(clock: { Instant(unixSeconds: 0) }) { _ throws(Failure) in
+            nil
+        }
+        #expect((store as? FileStore)?.root == path)
     }
 
     @Test(arguments: [
         "", "/srv/x", "file:", "file:/srv/x", "file://", "file:///", "file://host/x", "file:srv",
         "file:///a/../b", "file:///a/./b", "file:///a/%2e%2e/b", "file:///a%00b", "file:///a%2",
         "file:///a%zz", "file:///a?x=secret", "file:///a#secret", "file:///%ff",
-        "https://user:secret@host/", "s3://bucket/prefix?endpoint=https://secret", "gs://secret/",
+        "https://user:secret@host/", "gs://secret/",
     ])
     func refusesALocation(_ url: String) {
         let failure = #expect(throws: Failure.self) { try StorageLocation.parse(url) }
@@ -199,6 +195,5 @@ struct StorageFailureTests {
         #expect(failure?.message.contains("HOLDFAST_STORAGE_URL") == true)
         #expect(failure?.message.contains("file:///") == true)
         #expect(failure?.message.contains("secret") == false)
-        if url.hasPrefix("s3:") { #expect(failure?.message.contains("s3://") == true) }
     }
 }

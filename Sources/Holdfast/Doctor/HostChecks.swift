@@ -125,12 +125,12 @@ extension Checkup {
                 "HOLDFAST_STORAGE_URL",
                 fix: "set it to file:///var/lib/holdfast/assets or the like")
             let location = try StorageLocation.parse(url)
-            try location.store.check()
-            guard case .folder(let path) = location else {
-                return checks.ok("storage", "a file was stored and removed")
+            let store = try location.store(clock: MachineClock.now) { name throws(Failure) in
+                try settings.value(name)
             }
-            checks.ok("storage", "\(path): a file was stored and removed")
-            checks.room(path)
+            try store.check(Session(), isThorough: true)
+            checks.ok("storage", "\(location.words): a file was stored and removed")
+            if case .folder(let path) = location { checks.room(path) }
         }
         look("public base URL") { checks in
             guard let base = try settings.value("HOLDFAST_PUBLIC_BASE_URL") else {

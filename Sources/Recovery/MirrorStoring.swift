@@ -1,0 +1,261 @@
+import Core
+import HTTP
+import Jobs
+import Postgres
+import Storage
+
+/// Files on their way into the store.
+extension StorageMirror {
+    // MARK: News
+
+    /// Acts on what handlers have put on the desk.
+    mutating func readNews(_ connection: borrowing Connection) throws {
+        var finished: [Landing] = []
+        var published: [(Landing, ObjectKey, wasThere: Bool)] = []
+        for (landing, news) in desk.takeAll() where landings[landing.item.name] === landing {
+            switch news {
+            case .settled(let result): try settled(landing, result, connection)
+            case .mayResume: fetch(landing)
+            case .changed: try goOn(landing, connection)
+            case .finished(.failure(let failure)): try storeFailed(landing, failure, connection)
+            case .finished(.success(let digest)):
+                landing.digest = digest
+                finished.append(landing)
+            case .published(_, .failure(let failure)):
+                try storeFailed(landing, failure, connection)
+            case .published(let key, .success(let result)):
+                switch result {
+                case .published: published.append((landing, key, false))
+                case .alreadyThere(let other) where other == landing.digest:
+                    landing.upload?.cancel()
+                    published.append((landing, key, true))
+                case .alreadyThere: try conflict(landing, key, connection)
+                case .bytesAreGone: fetchAnew(landing)
+                }
+            }
+        }
+        try recordStored(published, connection)
+        try publish(finished, connection)
+    }
+
+    private mutating func settled(
+        _ landing: Landing, _ result: Result<StoredObject?, Failure>,
+        _ connection: borrowing Connection
+    ) throws {
+        switch result {
+        case .failure(let failure): try storeFailed(landing, failure, connection)
+        case .success(let there?)
+        where there.digest.sha256 == landing.item.sha256
+            && Int64(there.digest.bytes) == landing.item.bytes:
+            landing.digest = there.digest
+            try recordStored([(landing, there.key, wasThere: true)], connection)
+        case .success: fetch(landing)
+        }
+    }
+
+    /// The store refused this file, or cannot take any.
+    mutating func storeFailed(
+        _ landing: Landing, _ failure: Failure, _ connection: borrowing Connection
+    ) throws {
+        guard failure.status == .needsPerson else { throw failure }
+        report.add(
+            .init(jobID: landing.item.jobID, code: failure.code, message: failure.message),
+            status: .needsPerson)
+        try putOff(landing, failure.message, connection)
+    }
+
+    // MARK: Opening
+
+    /// Commits key and upload of every file whose type is known now, then opens the uploads.
+    mutating func openReady(_ connection: borrowing Connection) throws {
+        var opening: [(landing: Landing, object: NewObject)] = []
+        for landing in landings.values where landing.phase == .ready {
+            switch MediaType.detect(first: landing.head, declared: landing.declaredType) {
+            case .refused(let reason):
+                drop(landing)
+                try rescue(
+                    landing, "the source sent no media: \(reason)", isGone: false, connection)
+            case .media(let type): opening.append((landing, newObject(landing, type)))
+            }
+        }
+        guard !opening.isEmpty else { return }
+        let steps = opening.map { landing, object in
+            FileStep(
+                landing.item,
+                .begun(
+                    key: object.key.description, uploadID: object.uploadID,
+                    contentType: object.type.contentType))
+        }
+        let lost = try lostLeases(connection, steps)
+        for (landing, object) in opening where !lost.contains(landing.item.name) {
+            try landing.open(target.store, object, session) { [desk] in
+                desk.put(landing, .changed)
+            }
+            try goOn(landing, connection)
+        }
+    }
+
+    private func newObject(_ landing: Landing, _ type: MediaType) -> NewObject {
+        let item = landing.item
+        var key = ObjectKey(
+            account: item.accountID, kind: item.kind, jobID: item.jobID, ordinal: item.ordinal,
+            fileExtension: type.fileExtension)
+        if landing.conflicts > 0 { key = key.alternative(landing.conflicts) }
+        var random = SystemRandomNumberGenerator()
+        let uploadID =
+            "\(wiring.run.runID)-\(item.token)-" + String(random.next() as UInt32, radix: 36)
+        return NewObject(
+            key: key, uploadID: uploadID, type: type,
+            bytes: landing.hasEnded ? landing.received : landing.resumption.totalBytes)
+    }
+
+    /// Writes steps; forgets the files whose leases are lost, and says which those are.
+    private mutating func lostLeases(
+        _ connection: borrowing Connection, _ steps: [FileStep]
+    ) throws -> Set<String> {
+        let results = try files.record(connection, steps)
+        let lost = Set(
+            results.filter { $0.outcome == "lease_lost" }
+                .map { "\($0.jobID)/\($0.ordinal ?? -1)" })
+        for name in lost {
+            guard let landing = landings.removeValue(forKey: name) else { continue }
+            drop(landing)
+            landing.upload?.cancel()
+            landing.upload = nil
+            report.count("lease_lost")
+        }
+        return lost
+    }
+
+    /// Writes on after the upload was opened or has room again.
+    private mutating func goOn(_ landing: Landing, _ connection: borrowing Connection) throws {
+        guard landing.phase == .streaming else { return }
+        do {
+            guard try landing.writeHead() else { return }
+        } catch {
+            return try storeFailed(landing, error, connection)
+        }
+        if let tag = landing.tag { session.resume(tag: tag) }
+        try finishIfEnded(landing, connection)
+    }
+
+    // MARK: Finishing
+
+    mutating func finishIfEnded(
+        _ landing: Landing, _ connection: borrowing Connection
+    ) throws {
+        guard landing.hasEnded, landing.phase == .streaming, landing.head.isEmpty else { return }
+        landing.phase = .storing
+        landing.upload?.finish { [desk] in desk.put(landing, .finished($0)) }
+    }
+
+    /// Commits the digests, then makes the objects visible.
+    private mutating func publish(
+        _ finished: [Landing], _ connection: borrowing Connection
+    ) throws {
+        guard !finished.isEmpty else { return }
+        let steps = finished.compactMap { landing in
+            landing.key.map { completion(landing, $0) }
+        }
+        let lost = try lostLeases(connection, steps)
+        for landing in finished where !lost.contains(landing.item.name) {
+            if let key = landing.key { publish(landing, as: key) }
+        }
+    }
+
+    private func publish(_ landing: Landing, as key: ObjectKey) {
+        landing.upload?.publish(as: key) { [desk] in desk.put(landing, .published(key, $0)) }
+    }
+
+    private func completion(_ landing: Landing, _ key: ObjectKey) -> FileStep {
+        FileStep(
+            landing.item,
+            .complete(
+                key: key.description, sha256: landing.digest?.sha256 ?? "",
+                bytes: Int64(landing.digest?.bytes ?? 0)))
+    }
+
+    /// Another object is at the key: the file goes to the next free one.
+    private mutating func conflict(
+        _ landing: Landing, _ key: ObjectKey, _ connection: borrowing Connection
+    ) throws {
+        landing.conflicts += 1
+        guard landing.conflicts <= 100, let first = landing.key else {
+            throw Failure(
+                .unavailable, code: "object_conflict", "a hundred other objects are at \(key)")
+        }
+        let next = first.alternative(landing.conflicts)
+        report.add(
+            .init(
+                jobID: landing.item.jobID, code: "object_conflict",
+                message: "another object is at \(key); it was not touched, the file goes to \(next)"
+            ),
+            status: .needsPerson)
+        guard try lostLeases(connection, [completion(landing, next)]).isEmpty else { return }
+        publish(landing, as: next)
+    }
+
+    /// The upload cannot be published under its other key; the file is fetched for a new one.
+    private mutating func fetchAnew(_ landing: Landing) {
+        landing.reset()
+        fetch(landing)
+    }
+
+    // MARK: Recording
+
+    private mutating func recordStored(
+        _ published: [(landing: Landing, key: ObjectKey, wasThere: Bool)],
+        _ connection: borrowing Connection
+    ) throws {
+        for (word, wasThere) in [("stored", false), ("already_stored", true)] {
+            let steps = published.filter { $0.wasThere == wasThere }.map { landing, key, _ in
+                FileStep(
+                    landing.item,
+                    .stored(
+                        key: key.description, sha256: landing.digest?.sha256 ?? "",
+                        bytes: Int64(landing.digest?.bytes ?? 0),
+                        publicURL: target.store.url(for: key, publicBaseURL: target.publicBaseURL)))
+            }
+            if !steps.isEmpty { try record(connection, steps, word) }
+        }
+    }
+
+    mutating func record(
+        _ connection: borrowing Connection, _ steps: [FileStep], _ word: String
+    ) throws {
+        let results = try files.record(connection, steps)
+        for step in steps {
+            switch step.kind {
+            case .stored, .retry, .lost:
+                // The upload's handlers hold the landing, and the landing the upload.
+                landings.removeValue(forKey: step.item.name)?.upload = nil
+            case .begun, .complete, .refreshed: break
+            }
+        }
+        for result in results {
+            switch result.outcome {
+            case "stored", "lost", "retry", "refreshed":
+                report.count(word)
+                wiring.tell("file \(result.jobID)/\(result.ordinal ?? 0): \(word)")
+            case "braked":
+                report.count("braked")
+                report.add(
+                    .init(
+                        jobID: result.jobID, code: "braked",
+                        message:
+                            "would \(result.action ?? "settle") \(result.amount ?? 0) credits; "
+                            + "\(result.detail ?? "a brake"); look first, then holdfast policy release-brake"
+                    ),
+                    status: .needsPerson)
+            default:
+                if result.action == nil || result.action != "void" || result.outcome != "delivered"
+                {
+                    report.count(result.outcome)
+                }
+                if let action = result.action, let word = RunReport.creditWords[action] {
+                    report.add(credits: result.amount ?? 0, as: word)
+                }
+            }
+        }
+    }
+}
