@@ -100,6 +100,8 @@ let package = Package(
         .executableTarget(
             name: "VerdictBench", dependencies: ["Core", "HTTP", "Providers"],
             swiftSettings: strict),
+        .executableTarget(
+            name: "EgressProbe", dependencies: ["Core", "HTTP"], swiftSettings: strict),
         room("TestSupport", ["Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers"]),
         tests("CoreTests", ["Core"]),
         tests("PostgresTests", ["Postgres", "Core"]),

@@ -22,7 +22,11 @@ package enum EgressPolicy: Equatable, Sendable {
 
 /// Special-purpose ranges.
 ///
-/// Sources: the IANA special-purpose address registries, RFC 6890, RFC 5214 (ISATAP).
+/// Relays and sinks are among them although the registries call them globally reachable: nobody
+/// keeps a file there, and whoever answers is merely the nearest, perhaps inside our own network.
+///
+/// Sources: the IANA special-purpose address registries (IPv4, IPv6), RFC 6890, RFC 5214 (ISATAP),
+/// https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
 private enum Rules {
     static func refusal(v4 address: IPAddress) -> String? {
         refusedV4.first { $0.0.contains(address) }.map { named($0) }
@@ -54,12 +58,17 @@ private enum Rules {
         ("10.0.0.0/8", "private"),
         ("100.64.0.0/10", "carrier-grade NAT"),
         ("127.0.0.0/8", "loopback"),
+        // A public address by registry; inside Azure it is the host, with a machine's settings.
+        ("168.63.129.16/32", "Azure's host services"),
         ("169.254.0.0/16", "link-local"),
         ("172.16.0.0/12", "private"),
         ("192.0.0.0/24", "protocol assignments"),
         ("192.0.2.0/24", "documentation"),
+        ("192.31.196.0/24", "AS112 sink"),
+        ("192.52.193.0/24", "multicast relay"),
         ("192.88.99.0/24", "6to4 relay"),
         ("192.168.0.0/16", "private"),
+        ("192.175.48.0/24", "AS112 sink"),
         ("198.18.0.0/15", "benchmarking"),
         ("198.51.100.0/24", "documentation"),
         ("203.0.113.0/24", "documentation"),
@@ -74,11 +83,14 @@ private enum Rules {
         ("::ffff:0:0:0/96", "IPv4-translated"),
         ("64:ff9b:1::/48", "local-use NAT64"),
         ("100::/64", "discard"),
+        ("100:0:0:1::/64", "dummy prefix"),
         ("2001::/32", "Teredo"),
         ("2001::/23", "protocol assignments"),
         ("2001:db8::/32", "documentation"),
         ("2002::/16", "6to4"),
+        ("2620:4f:8000::/48", "AS112 sink"),
         ("3fff::/20", "documentation"),
+        ("5f00::/16", "segment routing"),
         ("fc00::/7", "unique local"),
         ("fe80::/10", "link-local"),
         ("fec0::/10", "site-local"),

@@ -75,13 +75,14 @@ extension Transfer {
 
     /// Takes one line with its line end; false ends the transfer.
     private func takeHeaderLine(_ line: UnsafeRawBufferPointer) -> Bool {
-        // Past the header block these are a chunked body's trailers, which nobody here needs.
-        if head == .complete { return true }
         headBytes += line.count
         guard headBytes <= Self.headLimitBytes else {
             let limit = Self.headLimitBytes
             return stop(failure(.tooLarge, "\(host): more than \(limit) bytes of header lines"))
         }
+        // Past the header block these are a chunked body's trailers, which nobody here needs; but
+        // without a limit they could go on for ever, being neither body nor silence.
+        if head == .complete { return true }
         let text = String(decoding: line, as: UTF8.self)
         let blanks: (Character) -> Bool = { $0 == "\r\n" || $0 == "\r" || $0 == "\n" }
         let content = text.prefix { !blanks($0) }

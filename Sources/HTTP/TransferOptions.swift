@@ -19,6 +19,10 @@ extension Transfer {
         try set(CURLOPT_NOPROXY, "*")
         try set(CURLOPT_NETRC, 0)
         try set(CURLOPT_FOLLOWLOCATION, 0)
+        // Said here, so that neither the library's build nor the system's settings decide it.
+        try set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        try set(CURLOPT_SSL_VERIFYPEER, 1)
+        try set(CURLOPT_SSL_VERIFYHOST, 2)
         try set(CURLOPT_TCP_KEEPALIVE, 1)
         try set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
         try check(

@@ -1,10 +1,22 @@
 package import Core
 import Foundation
 
-/// Programs that are not ours, for tests to talk to; `scripts/test` installs them.
+/// Programs that are not ours, for tests to talk to; `scripts/test` installs what they use.
 package enum Peers {
     private static let root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+
+    /// The Python that has the libraries of `Tests/Peers/requirements.txt`.
+    package static func python() throws -> String {
+        let python = root + "/.build/peers/bin/python"
+        guard FileManager.default.isExecutableFile(atPath: python) else {
+            throw TestSupportError("\(python) is not there; scripts/test installs it")
+        }
+        return python
+    }
+
+    /// The path of a script below `Tests/Peers`.
+    package static func script(_ name: String) -> String { root + "/Tests/Peers/" + name }
 
     /// Puts questions to `Tests/Peers/sign.py`, which makes and checks signatures; one answer each.
     package static func ask(_ questions: [JSONValue]) async throws -> [JSONValue] {
@@ -20,16 +32,6 @@ package enum Peers {
     /// Starts a server of `Tests/Peers`.
     static func start(_ name: String, _ arguments: [String] = []) throws -> PeerServer {
         try PeerServer(name, python: python(), arguments: [script(name)] + arguments)
-    }
-
-    private static func script(_ name: String) -> String { root + "/Tests/Peers/" + name }
-
-    private static func python() throws -> String {
-        let python = root + "/.build/peers/bin/python"
-        guard FileManager.default.isExecutableFile(atPath: python) else {
-            throw TestSupportError("\(python) is not there; scripts/test installs it")
-        }
-        return python
     }
 }
 

@@ -49,7 +49,9 @@ extension Client {
     }
 
     /// One download from beginning to end.
-    mutating func fetch(_ request: Request, into sink: Collector) -> Result<Response, HTTPError> {
+    mutating func fetch(
+        _ request: Request, into sink: any DownloadSink
+    ) -> Result<Response, HTTPError> {
         download(request, tag: 1, sink: sink)
         return finish()[1] ?? .failure(HTTPError(code: .other, host: "", message: "no completion"))
     }

@@ -5,17 +5,18 @@ import Testing
 enum Framing: CaseIterable { case length, chunked, untilClosed }
 
 extension Peer {
-    func answer(_ body: [UInt8], _ framing: Framing) {
+    func answer(_ body: [UInt8], _ framing: Framing, _ headers: [String] = []) {
+        let lines = headers.map { $0 + "\r\n" }.joined()
         switch framing {
-        case .length: answer(200, [], body)
+        case .length: answer(200, headers, body)
         case .chunked:
-            send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            send("HTTP/1.1 200 OK\r\n\(lines)Transfer-Encoding: chunked\r\n\r\n")
             let size = Array((String(body.count, radix: 16) + "\r\n").utf8)
             // A chunk of no bytes would be the last one.
             if !body.isEmpty { send(size + body + Array("\r\n".utf8)) }
             send("0\r\n\r\n")
         case .untilClosed:
-            send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+            send("HTTP/1.1 200 OK\r\n\(lines)Connection: close\r\n\r\n")
             send(body)
             close()
         }

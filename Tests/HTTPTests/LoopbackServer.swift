@@ -60,6 +60,9 @@ final class LoopbackServer: Sendable {
 
     var asked: [Asked] { log.asked.withLock { $0 } }
 
+    /// How many connections were accepted, whether or not anything was asked on them.
+    var connections: Int { log.peers.withLock { $0.count } }
+
     func url(_ path: String, host: String = "127.0.0.1") -> String {
         "http://\(host):\(port)\(path)"
     }
@@ -101,15 +104,18 @@ final class Peer: Sendable {
 
     func send(_ text: String) { send(Array(text.utf8)) }
 
-    func send(_ bytes: [UInt8]) {
+    /// False when the other side has gone.
+    @discardableResult
+    func send(_ bytes: [UInt8]) -> Bool {
         var rest = bytes[...]
         while !rest.isEmpty {
             let sent = rest.withUnsafeBytes {
                 Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
-            guard sent > 0 else { return }
+            guard sent > 0 else { return false }
             rest = rest.dropFirst(sent)
         }
+        return true
     }
 
     /// A whole answer with its length, on a connection that stays open.

@@ -49,6 +49,7 @@ import Testing
         ],
         "VerdictBench": ["Core", "HTTP", "Providers", "Foundation"],
         "FuzzVerdicts": ["Core", "HTTP", "Providers"],
+        "EgressProbe": ["Core", "HTTP", "Foundation"],
         "TestSupport": [
             "Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers", "Foundation", "Glibc",
         ],
@@ -56,7 +57,7 @@ import Testing
 
     /// Rooms that never reach a user's machine.
     static let unshipped: Set<String> = [
-        "ProviderSimulator", "VerdictBench", "FuzzVerdicts", "TestSupport",
+        "ProviderSimulator", "VerdictBench", "FuzzVerdicts", "EgressProbe", "TestSupport",
     ]
 
     /// `file:line` and module of every import below a folder.
