@@ -29,6 +29,23 @@ package enum Peers {
         return answers
     }
 
+    /// Lets `Tests/Peers/strictness.py` say what a peer does not do as tests rely on it to.
+    package static func weaknesses(of peer: S3Peer) async throws -> [String] {
+        let said: JSONValue = [
+            "kind": .string(peer.kind.description), "endpoint": .string(peer.endpoint),
+            "access_key": .string(peer.accessKeyID), "secret_key": .string(peer.secretAccessKey),
+            "region": .string(peer.region), "bucket": .string(peer.bucket),
+            "service_key": .string(peer.serviceKey),
+        ]
+        let finished = try await Executable.run(
+            python(), arguments: ["-B", script("strictness.py")],
+            input: Array(JSON.write(said).utf8))
+        guard finished.status == 0, let found = try JSON.parse(finished.stdoutBytes).array else {
+            throw TestSupportError("Tests/Peers/strictness.py failed: \(finished.stderr)")
+        }
+        return found.compactMap(\.text)
+    }
+
     /// Starts a server of `Tests/Peers`.
     static func start(_ name: String, _ arguments: [String] = []) throws -> PeerServer {
         try PeerServer(name, python: python(), arguments: [script(name)] + arguments)

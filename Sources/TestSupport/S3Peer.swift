@@ -8,9 +8,9 @@ package final class S3Peer: Sendable {
     package enum Kind: Sendable, Hashable, CustomStringConvertible {
         /// Checks signatures and the clock; ignores conditions and checksums.
         case rclone
-        /// Checks rights and the size of parts, honours conditions.
+        /// Checks signatures, rights and the size of parts; honours conditions.
         case moto
-        /// Checks checksums, honours conditions; takes any signature.
+        /// Checks signatures, the clock and checksums; honours conditions.
         case ministack
         /// Ours: checks everything, and fails on order.
         case stub(Vendor)
@@ -83,6 +83,11 @@ package final class S3Peer: Sendable {
     /// `http://127.0.0.1:PORT`, without any path.
     package var origin: String { server.origin }
     package var port: Int { server.port }
+
+    /// The endpoint at another port: where a proxy listens.
+    package func endpoint(at port: Int) -> String {
+        endpoint.replacingOccurrences(of: ":\(self.port)", with: ":\(port)")
+    }
 
     var isStub: Bool {
         if case .stub = kind { true } else { false }

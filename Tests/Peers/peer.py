@@ -2,8 +2,8 @@
 
     peer.py rclone | moto | ministack
 
-Says `listening on http://127.0.0.1:PORT ACCESS_KEY SECRET_KEY` when it answers, and ends with standard
-input.
+Says `listening on http://127.0.0.1:PORT ACCESS_KEY SECRET_KEY` when it answers, and ends with
+standard input.
 """
 
 import ctypes
@@ -42,6 +42,20 @@ def tell_when_ready(port):
     tell(address)
 
 
+def owner(address):
+    """The credentials of a user who may do everything."""
+    import boto3
+
+    iam = boto3.client("iam", endpoint_url=address, region_name="us-east-1",
+                       aws_access_key_id="test", aws_secret_access_key="test")
+    iam.create_user(UserName="owner")
+    everything = {"Version": "2012-10-17",
+                  "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam.put_user_policy(UserName="owner", PolicyName="all", PolicyDocument=json.dumps(everything))
+    key = iam.create_access_key(UserName="owner")["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
+
+
 def end_with_input(end):
     def wait():
         sys.stdin.buffer.read()
@@ -56,6 +70,7 @@ def rclone():
 
     def end():
         child.kill()
+        child.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
     # It must not outlive this process, even when that is killed.
@@ -71,13 +86,15 @@ def rclone():
     for line in child.stderr:
         if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
             tell_when_ready(found[1])
-    sys.exit(child.wait())
+    # It ended, by itself or by us; let whoever ends it finish.
+    time.sleep(5)
+    end()
+    sys.exit(1)
 
 
 def moto():
     # It checks nobody before it has seen three requests: those that make a user and its rights.
     os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "3"
-    import boto3
     from moto.moto_server.werkzeug_app import (
         DomainDispatcherApplication, MotoRequestHandler, create_backend_app)
     from werkzeug.serving import make_server
@@ -92,14 +109,7 @@ def moto():
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
     end_with_input(lambda: None)
-    iam = boto3.client("iam", endpoint_url=address, region_name="us-east-1",
-                       aws_access_key_id="nobody", aws_secret_access_key="nothing")
-    iam.create_user(UserName="owner")
-    everything = {"Version": "2012-10-17",
-                  "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    iam.put_user_policy(UserName="owner", PolicyName="all", PolicyDocument=json.dumps(everything))
-    key = iam.create_access_key(UserName="owner")["AccessKey"]
-    tell(address, key["AccessKeyId"], key["SecretAccessKey"])
+    tell(address, *owner(address))
     serving.join()
 
 
@@ -108,8 +118,9 @@ def ministack():
     port = listener.getsockname()[1]
     folder = tempfile.TemporaryDirectory(prefix="holdfast-ministack.")
     os.environ.update(GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", LOG_LEVEL="ERROR",
-                      TMPDIR=folder.name, MINISTACK_HOST="127.0.0.1", SERVICES="s3",
-                      IOT_MTLS_ENABLED="0")
+                      TMPDIR=folder.name, MINISTACK_HOST="127.0.0.1", SERVICES="s3,iam,sts",
+                      IOT_MTLS_ENABLED="0",
+                      AUTH="true")
     tempfile.tempdir = folder.name
     import asyncio
 
@@ -122,7 +133,13 @@ def ministack():
     config.keep_alive_timeout = 75
     config.loglevel = "ERROR"
     end_with_input(folder.cleanup)
-    threading.Thread(target=tell_when_ready, args=(port,), daemon=True).start()
+
+    def announce():
+        # It checks no signature of its root, so the tests are somebody else.
+        address = f"http://127.0.0.1:{port}"
+        tell(address, *owner(address))
+
+    threading.Thread(target=announce, daemon=True).start()
     asyncio.run(serve(app, config))
 
 

@@ -94,7 +94,8 @@ class Presented:
 def presented(headers, query):
     fields = dict(parse_qsl(query, keep_blank_values=True))
     if "X-Amz-Signature" in fields:
-        credential, names = fields.get("X-Amz-Credential", ""), fields.get("X-Amz-SignedHeaders", "")
+        credential = fields.get("X-Amz-Credential", "")
+        names = fields.get("X-Amz-SignedHeaders", "")
         date, lifetime = fields.get("X-Amz-Date", ""), fields.get("X-Amz-Expires", "")
         wrong = "AuthorizationQueryParametersError"
         if not lifetime.isdigit() or not 1 <= int(lifetime) <= LONGEST_LIFE:
@@ -131,7 +132,8 @@ def verify_signature(profile, method, path, query, headers, now):
     if claim.lifetime is None:
         if abs(now - claim.when) > LONGEST_SKEW:
             raise S3Error(403, "RequestTimeTooSkewed",
-                          "The difference between the request time and the server's time is too large")
+                          "The difference between the request time and the server's time is too "
+                          "large")
     elif now < claim.when - LONGEST_SKEW:
         raise S3Error(403, "AccessDenied", "Request is not valid yet")
     elif now > claim.when + timedelta(seconds=claim.lifetime):
@@ -153,8 +155,9 @@ def verify_signature(profile, method, path, query, headers, now):
             region=claim.region, service="s3", timestamp_mismatch=None,
             key_mapping=lambda _: SECRET_KEY).verify()
     except InvalidSignatureError:
-        raise S3Error(403, "SignatureDoesNotMatch", "The request signature we calculated does not "
-                      "match the signature you provided. Check your key and signing method.") from None
+        raise S3Error(403, "SignatureDoesNotMatch",
+                      "The request signature we calculated does not match the signature you "
+                      "provided. Check your key and signing method.") from None
 
 
 def verify_body_hash(profile, headers, body):
@@ -168,8 +171,8 @@ def verify_body_hash(profile, headers, body):
         raise S3Error(400, "InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD or a "
                       "valid sha256 value")
     if profile.checks_body_hash and hashlib.sha256(body).hexdigest() != declared:
-        raise S3Error(400, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header "
-                      "does not match what was computed.")
+        raise S3Error(400, "XAmzContentSHA256Mismatch",
+                      "The provided 'x-amz-content-sha256' header does not match what was computed.")
 
 
 # Checksums
@@ -244,10 +247,12 @@ def declared_checksum(profile, headers):
     if profile.checksums != "verified" or not (algorithm or kind):
         return "", ""
     if algorithm not in ALGORITHMS:
-        raise S3Error(400, "InvalidRequest", f"Checksum algorithm provided is unsupported: {algorithm}")
+        raise S3Error(400, "InvalidRequest",
+                      f"Checksum algorithm provided is unsupported: {algorithm}")
     kind = kind or ("FULL_OBJECT" if algorithm == "crc64nvme" else "COMPOSITE")
-    allowed = algorithm in profile.full_object if kind == "FULL_OBJECT" else algorithm != "crc64nvme"
-    if kind not in ("FULL_OBJECT", "COMPOSITE") or not allowed:
+    allowed = {"FULL_OBJECT": algorithm in profile.full_object,
+               "COMPOSITE": algorithm != "crc64nvme"}
+    if not allowed.get(kind):
         raise S3Error(400, "InvalidRequest", f"The {kind} checksum type cannot be used with the "
                       f"{algorithm} checksum algorithm.")
     return algorithm, kind

@@ -73,8 +73,9 @@ class Fault:
     done: bool = False  # the operation has its effect all the same
 
     def fits(self, method, operation, key, headers):
-        return (self.times != 0 and self.method in ("", method) and self.operation in ("", operation)
-                and self.key in ("", key) and (not self.conditional or "if-none-match" in headers))
+        return (self.times != 0 and self.method in ("", method)
+                and self.operation in ("", operation) and self.key in ("", key)
+                and (not self.conditional or "if-none-match" in headers))
 
 
 @dataclass
@@ -122,8 +123,8 @@ class Bucket:
         pause = self.profile.seconds_between_writes
         moment = time.monotonic() + self.settings.clock_advance
         if pause and moment - self.written.get(key, -pause) < pause:
-            raise S3Error(429, "TooManyRequests", "Reduce your concurrent request rate for the same "
-                          "object.")
+            raise S3Error(429, "TooManyRequests",
+                          "Reduce your concurrent request rate for the same object.")
         return moment
 
     def refuse_condition(self, key, headers):

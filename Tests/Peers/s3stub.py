@@ -197,7 +197,8 @@ class Stub(Handler):
                           "is not implemented: Transfer-Encoding")
         length = self.headers.get("Content-Length")
         if length is None and self.command in ("PUT", "PATCH"):
-            raise S3Error(411, "MissingContentLength", "You must provide the Content-Length header.")
+            raise S3Error(411, "MissingContentLength",
+                          "You must provide the Content-Length header.")
         try:
             return bytes(self.read_body(
                 until=fault.after if fault and fault.kind == "drop-request" else None))

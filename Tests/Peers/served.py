@@ -1,4 +1,4 @@
-"""What the servers of this folder share: threads, keep-alive, a log, and an end with standard input."""
+"""What the servers of this folder share: threads, keep-alive, a log, an end with standard input."""
 
 import json
 import os

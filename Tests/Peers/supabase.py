@@ -1,7 +1,7 @@
 """Supabase Storage beside its S3 path: the REST interface and resumable uploads (tus 1.0.0).
 
-Errors have the status 400 whatever happened; what happened is in the body. Resumable uploads are the
-exception: there the status is the real one and the body plain text.
+Errors have the status 400 whatever happened; what happened is in the body. Resumable uploads are
+the exception: there the status is the real one and the body plain text.
 """
 
 import base64
@@ -21,7 +21,8 @@ CHUNK = 6 * MIB
 
 def failure(status, error, message):
     body = json.dumps({"statusCode": str(status), "error": error, "message": message}).encode()
-    return s3operations.Answer(400, {"Content-Type": "application/json; charset=utf-8"}, body, error)
+    kind = {"Content-Type": "application/json; charset=utf-8"}
+    return s3operations.Answer(400, kind, body, error)
 
 
 def refused(status, message):
@@ -184,7 +185,8 @@ def tus_patch(request, bucket, key):
             return refused(400, "chunks have 6 MiB, all but the last")
         upload.body += request.body
         if end == upload.length:
-            if answer := store(bucket, key, bytes(upload.body), upload.headers, upload.upsert, True):
+            body = bytes(upload.body)
+            if answer := store(bucket, key, body, upload.headers, upload.upsert, is_tus=True):
                 return answer
             del bucket.resumable[code]
     return tus(204, Upload_Offset=end)

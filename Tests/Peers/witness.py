@@ -1,7 +1,7 @@
 """Looks into S3 buckets with boto3, a client that is not ours, for tests that ask over HTTP.
 
-Says `listening on http://127.0.0.1:PORT` and ends with standard input. Each question is a POST of JSON
-with `ask` and where: endpoint, access_key, secret_key, region, bucket.
+Says `listening on http://127.0.0.1:PORT` and ends with standard input. Each question is a POST of
+JSON with `ask` and where: endpoint, access_key, secret_key, region, bucket.
 """
 
 import base64
@@ -66,7 +66,9 @@ def stored(s3, asked):
             "etag": answer["ETag"], "content_type": answer.get("ContentType"),
             "disposition": answer.get("ContentDisposition"),
             "cache_control": answer.get("CacheControl"),
-            "encoding": answer.get("ContentEncoding"), "metadata": answer["Metadata"]}
+            "encoding": answer.get("ContentEncoding"),
+            # rclone gives names back with capitals; as headers they mean the same.
+            "metadata": {name.lower(): value for name, value in answer["Metadata"].items()}}
 
 
 def uploads(s3, asked):

@@ -1,4 +1,3 @@
-import Core
 import TestSupport
 import Testing
 
@@ -20,5 +19,12 @@ import Testing
         #expect(try peer.uploads().map(\.id) == [id])
         try peer.delete(key)
         #expect(try peer.objects() == [])
+    }
+
+    /// A condition that is ignored, a checksum that is not looked at: a store is only as well tested as
+    /// its peers are strict, so what they check is itself tested.
+    @Test(arguments: S3Peer.Kind.all)
+    func `a peer refuses what it is relied upon to refuse`(_ kind: S3Peer.Kind) async throws {
+        #expect(try await Peers.weaknesses(of: try S3Peer(kind)) == [])
     }
 }
