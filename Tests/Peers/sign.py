@@ -58,6 +58,22 @@ def token(question):
         return {"error": type(error).__name__}
 
 
-ask = {"standard": standard, "kie": kie, "fal": fal, "token": token}
+def sigv4(question):
+    import botocore.auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    moment = datetime.strptime(question["time"], "%Y%m%dT%H%M%SZ")
+    botocore.auth.get_current_datetime = lambda remove_tzinfo=True: moment
+    request = AWSRequest(method="PUT", url="http://127.0.0.1:9000" + question["path"],
+                         params=[tuple(pair) for pair in question["query"]])
+    for name, value in question["headers"]:
+        request.headers[name] = value
+    keys = Credentials(question["access_key"], question["secret_key"], question["token"])
+    botocore.auth.S3SigV4Auth(keys, "s3", "us-east-1").add_auth(request)
+    return request.headers["Authorization"]
+
+
+ask = {"standard": standard, "kie": kie, "fal": fal, "token": token, "sigv4": sigv4}
 questions = json.load(sys.stdin)
 json.dump([ask[question["kind"]](question) for question in questions], sys.stdout)

@@ -52,6 +52,8 @@ extension S3Store {
             query: [("uploads", ""), ("prefix", prefix)] + place)
         wire.send(operation) { answer in
             switch answer {
+            // Some servers have no empty list to give.
+            case .failure(let problem) where problem.isMissing: then(.success(found))
             case .failure(let problem): then(.failure(problem.failure))
             case .success(let response):
                 let text = String(decoding: response.body, as: UTF8.self)

@@ -48,8 +48,11 @@ extension S3Problem {
                 status, code, text, response, action: action, location, now: now),
             mayPass: Self.passes(status, code),
             retryAfter: response.header("Retry-After").flatMap { Int64($0) }
-                .map { .seconds(min(max($0, 0), 30)) })
+                .map { .seconds(min(max($0, 0), 30)) } ?? Self.rest(status))
     }
+
+    /// Who counts by the second, such as R2 the writes to a key, is left alone for one.
+    private static func rest(_ status: Int) -> Duration? { status == 429 ? .seconds(1) : nil }
 
     private static func passes(_ status: Int, _ code: String) -> Bool {
         let words = [
