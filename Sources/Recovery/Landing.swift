@@ -46,6 +46,7 @@ final class Landing: DownloadSink {
     /// Other objects that were found at the file's keys.
     var conflicts = 0
 
+    private var wasFetchedAgain = false
     /// When it was first fetched in this run; its time limit counts from here.
     var firstFetch: ContinuousClock.Instant?
 
@@ -73,6 +74,14 @@ final class Landing: DownloadSink {
         digest = nil
         received = 0
         resumption.forget()
+    }
+
+    /// Whether a broken transfer is worth another try in this run: more than one only where it
+    /// goes on from where it ended.
+    func mayTryAgain() -> Bool {
+        if canResume { return true }
+        defer { wasFetchedAgain = true }
+        return received > 0 && !wasFetchedAgain
     }
 
     /// Whether a broken transfer can go on where it ended.

@@ -97,7 +97,10 @@ extension StorageMirror {
         }
         // Bytes of another file were caught; the whole of it is fetched anew.
         if landing.resumption.wasRefused { return fetch(landing) }
-        if [.cutOff, .timeout, .connect].contains(error.code), landing.canResume {
+        let elapsed = landing.firstFetch.map { ContinuousClock.now - $0 } ?? .zero
+        if [.cutOff, .timeout, .connect].contains(error.code), elapsed < wiring.run.transferLimit,
+            landing.mayTryAgain()
+        {
             let wait = Backoff(base: .milliseconds(500), maximum: .seconds(10))
                 .wait(attempt: landing.resumption.count + 1, using: &chance)
             session.after(wait) { [desk] in desk.put(landing, .mayResume) }

@@ -9,8 +9,10 @@ package final class RescueLine: Sendable {
     package let database: ScratchDatabase
     package let simulator: Simulator
     private let providers: [PlayedProvider]
-    /// The root of permanent storage.
+    /// The root of permanent storage, where that is a folder.
     package let assets: String
+    /// The bucket that takes the files, where that is no folder.
+    private let bucket: S3Peer?
 
     /// A database as `holdfast setup` leaves it.
     package static let template = DatabaseTemplate(
@@ -33,12 +35,15 @@ package final class RescueLine: Sendable {
         return String(hash, radix: 16)
     }()
 
-    /// - Parameter providers: Whose credentials the executables get; KIE's and Kling's unless said.
+    /// - Parameters:
+    ///   - providers: Whose credentials the executables get; KIE's and Kling's unless said.
+    ///   - bucket: Where files go; a folder of the test's own unless said.
     package init(
         providers: [PlayedProvider] = PlayedProvider.named("kie", "kling"),
-        simulatorArguments: [String] = []
+        simulatorArguments: [String] = [], bucket: S3Peer? = nil
     ) throws {
         self.providers = providers
+        self.bucket = bucket
         database = try ScratchDatabase(Self.template)
         simulator = try Simulator(arguments: simulatorArguments)
         assets = NSTemporaryDirectory() + "holdfast-assets-" + RunID.make()
@@ -64,6 +69,7 @@ package final class RescueLine: Sendable {
             "HOLDFAST_RETRIGGER_URL": simulator.baseURL + "/app/trigger",
             "HOLDFAST_RETRIGGER_SECRET": "simulator-trigger-secret",
         ]
+        if let bucket { all.merge(bucket.environment()) { $1 } }
         for provider in providers {
             all.merge(provider.environment(at: simulator.baseURL)) { $1 }
         }

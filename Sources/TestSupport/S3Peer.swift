@@ -80,6 +80,25 @@ package final class S3Peer: Sendable {
         }
     }
 
+    /// The variables that make an executable store in this bucket.
+    ///
+    /// - Parameter port: That of a proxy in front of the server.
+    package func environment(prefix: String = "made/here", port: Int? = nil) -> [String: String] {
+        let profile =
+            switch kind {
+            case .rclone, .stub(.plain): "generic"
+            case .moto, .ministack: "aws"
+            case .stub(let vendor): vendor.rawValue
+            }
+        let endpoint = port.map { self.endpoint(at: $0) } ?? endpoint
+        return [
+            "HOLDFAST_STORAGE_URL": "s3://\(bucket)/\(prefix)?endpoint=\(endpoint)"
+                + "&region=\(region)&profile=\(profile)&style=path",
+            "HOLDFAST_S3_ACCESS_KEY_ID": accessKeyID,
+            "HOLDFAST_S3_SECRET_ACCESS_KEY": secretAccessKey,
+        ]
+    }
+
     /// `http://127.0.0.1:PORT`, without any path.
     package var origin: String { server.origin }
     package var port: Int { server.port }

@@ -74,8 +74,11 @@ def stored(s3, asked):
 def uploads(s3, asked):
     pages = s3.get_paginator("list_multipart_uploads").paginate(
         Bucket=asked["bucket"], Prefix=asked.get("prefix", ""))
-    return [{"key": item["Key"], "id": item["UploadId"]}
-            for page in pages for item in page.get("Uploads", [])]
+    try:
+        return [{"key": item["Key"], "id": item["UploadId"]}
+                for page in pages for item in page.get("Uploads", [])]
+    except s3.exceptions.NoSuchUpload:
+        return []  # rclone has no empty list to give.
 
 
 def put(s3, asked):

@@ -7,31 +7,18 @@ import TestSupport
 import Testing
 
 extension S3Peer {
-    /// The storage URL that names this bucket.
-    func location(prefix: String = "made/here", port: Int? = nil) -> String {
-        let profile =
-            switch kind {
-            case .rclone: "generic"
-            case .moto, .ministack: "aws"
-            case .stub(.plain): "generic"
-            case .stub(let vendor): vendor.rawValue
-            }
-        let endpoint = port.map { self.endpoint(at: $0) } ?? endpoint
-        return "s3://\(bucket)/\(prefix)?endpoint=\(endpoint)&region=\(region)"
-            + "&profile=\(profile)&style=path"
-    }
-
     func store(
         id: String? = nil, secret: String? = nil, prefix: String = "made/here", port: Int? = nil,
         clock: @escaping @Sendable () -> Instant = S3Peer.now
     ) throws -> S3Store {
-        let keys = [
-            "HOLDFAST_S3_ACCESS_KEY_ID": id ?? accessKeyID,
-            "HOLDFAST_S3_SECRET_ACCESS_KEY": secret ?? secretAccessKey,
-        ]
-        let store = try StorageLocation.parse(location(prefix: prefix, port: port)).store(
-            clock: clock
-        ) { name throws(Failure) in keys[name] }
+        var all = environment(prefix: prefix, port: port)
+        all["HOLDFAST_S3_ACCESS_KEY_ID"] = id ?? accessKeyID
+        all["HOLDFAST_S3_SECRET_ACCESS_KEY"] = secret ?? secretAccessKey
+        let variables = all
+        let url = try #require(variables["HOLDFAST_STORAGE_URL"])
+        let store = try StorageLocation.parse(url).store(clock: clock) { name throws(Failure) in
+            variables[name]
+        }
         return try #require(store as? S3Store)
     }
 
