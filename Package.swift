@@ -107,7 +107,7 @@ let package = Package(
         tests("SchemaTests", ["Schema", "Postgres", "Core"]),
         tests(
             "ProvidersTests", ["Providers", "HTTP", "Core", crypto], resources: [.copy("Samples")]),
-        tests("StorageTests", ["Storage", "Disk", "Core", crypto]),
+        tests("StorageTests", ["Storage", "Disk", "Core", crypto], resources: [.copy("Media")]),
         tests("ReceptionTests", ["Reception", "Jobs", "Postgres", "Core"]),
         tests(
             "RecoveryTests",

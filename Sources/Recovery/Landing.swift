@@ -24,6 +24,8 @@ final class Landing: DownloadSink {
     var declaredType: String?
     var key: ObjectKey?
     var upload: (any Upload)?
+    /// Follows the file from its first byte, once its type is known.
+    var check: TruncationCheck?
     var received: Int64 = 0
     let limitBytes: Int64
     /// Why writing stopped, when it was the store that failed.
@@ -51,6 +53,7 @@ final class Landing: DownloadSink {
     func reset() {
         upload?.cancel()
         upload = nil
+        check = nil
         phase = .head
         head = []
         hasEnded = false
@@ -83,6 +86,7 @@ final class Landing: DownloadSink {
                 storeFailure = error
                 return .stop
             }
+            check?.take(bytes)
             received += Int64(bytes.count)
             return .taken
         }
@@ -93,6 +97,7 @@ final class Landing: DownloadSink {
         let upload = try store.begin(key: key, uploadID: uploadID)
         var failure: Failure?
         head.withUnsafeBytes { bytes in
+            check?.take(bytes)
             do throws(Failure) { try upload.write(bytes) } catch { failure = error }
         }
         if let failure { throw failure }

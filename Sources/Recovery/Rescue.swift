@@ -96,7 +96,8 @@ extension StorageMirror {
         switch result {
         case .success(let success): response = success
         case .failure(let error):
-            return try putOff(rescue.landing, "no fresh address: \(error.message)", connection)
+            return try putOff(
+                rescue.landing, "\(rescue.reason); no fresh address: \(error.message)", connection)
         }
         let answer = Answer(response)
         switch rescue.question {
@@ -110,7 +111,8 @@ extension StorageMirror {
                 again.question = .poll(endpoint: "")
                 try ask(again, connection)
             case .transient(let message):
-                try putOff(rescue.landing, "no fresh address: \(message)", connection)
+                try putOff(
+                    rescue.landing, "\(rescue.reason); no fresh address: \(message)", connection)
             }
         case .poll(let endpoint):
             let now = wiring.wallClock()
@@ -149,7 +151,8 @@ extension StorageMirror {
         } else {
             try putOff(
                 rescue.landing,
-                "no fresh address: \(verdict.errorMessage ?? "the provider gave no clear answer")",
+                "\(rescue.reason); no fresh address: "
+                    + (verdict.errorMessage ?? "the provider gave no clear answer"),
                 connection)
         }
     }

@@ -211,6 +211,7 @@ package struct StorageMirror: ~Copyable {
                 try rescue(
                     landing, "the source sent no media: \(reason)", isGone: false, connection)
             case .media(let type):
+                landing.check = TruncationCheck(type)
                 let item = landing.item
                 let key = ObjectKey(
                     account: item.accountID, kind: item.kind, jobID: item.jobID,
@@ -248,10 +249,19 @@ package struct StorageMirror: ~Copyable {
         try publish(complete, connection)
     }
 
-    /// Commits the digests, makes the objects visible, reads them back, and records them as stored.
+    /// Commits the digests, makes the objects visible, reads them back, and records them as stored;
+    /// but for files that broke off, which are cancelled.
     private mutating func publish(
-        _ complete: [Landing], _ connection: borrowing Connection
+        _ landed: [Landing], _ connection: borrowing Connection
     ) throws {
+        var complete: [Landing] = []
+        for landing in landed {
+            guard let finding = landing.check?.truncation() else {
+                complete.append(landing)
+                continue
+            }
+            try rescue(landing, "the source sent no media: \(finding)", isGone: false, connection)
+        }
         guard !complete.isEmpty else { return }
         var digests: [Digest] = []
         for landing in complete {
