@@ -109,7 +109,9 @@ let package = Package(
         tests("SchemaTests", ["Schema", "Postgres", "Core"]),
         tests(
             "ProvidersTests", ["Providers", "HTTP", "Core", crypto], resources: [.copy("Samples")]),
-        tests("StorageTests", ["Storage", "HTTP", "Disk", "Core", crypto]),
+        tests(
+            "StorageTests", ["Storage", "HTTP", "Disk", "Core", crypto],
+            resources: [.copy("Media")]),
         tests("ReceptionTests", ["Reception", "Jobs", "Postgres", "Core"]),
         tests(
             "RecoveryTests",

@@ -31,6 +31,8 @@ final class Landing: DownloadSink {
     var key: ObjectKey?
     var upload: (any Upload)?
     var digest: Digest?
+    /// Follows the file from its first byte, once its type is known.
+    var check: TruncationCheck?
     var received: Int64 = 0
     let limitBytes: Int64
     /// Why writing stopped, when it was the store that failed.
@@ -72,6 +74,7 @@ final class Landing: DownloadSink {
         hasEnded = false
         declaredType = nil
         digest = nil
+        check = nil
         received = 0
         resumption.forget()
     }
@@ -132,6 +135,7 @@ final class Landing: DownloadSink {
             storeFailure = error
             return .stop
         }
+        check?.take(fresh)
         received += Int64(fresh.count)
         resumption.matched(overlap)
         resumption.keep(fresh)
@@ -147,6 +151,8 @@ final class Landing: DownloadSink {
     ) throws(Failure) {
         upload = try store.begin(object, session, whenChanged: whenChanged)
         key = object.key
+        check = TruncationCheck(object.type)
+        head.withUnsafeBytes { check?.take($0) }
         phase = .streaming
     }
 

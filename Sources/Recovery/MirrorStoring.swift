@@ -145,6 +145,11 @@ extension StorageMirror {
         _ landing: Landing, _ connection: borrowing Connection
     ) throws {
         guard landing.hasEnded, landing.phase == .streaming, landing.head.isEmpty else { return }
+        if let reason = landing.check?.truncation() {
+            landing.reset()
+            return try rescue(
+                landing, "the source sent no media: \(reason)", isGone: false, connection)
+        }
         landing.phase = .storing
         landing.upload?.finish { [desk] in desk.put(landing, .finished($0)) }
     }

@@ -1,4 +1,4 @@
-/// What a file is, told from its first bytes.
+/// What a file is, told from its first bytes: one of the types that are stored.
 package struct MediaType: Equatable, Sendable {
     package var contentType: String
     /// Without a dot, in lower case.
@@ -28,35 +28,22 @@ package struct MediaType: Equatable, Sendable {
         case refused(String)
     }
 
-    /// Tells what a file is from its first bytes, and only then from the declared content type.
+    /// Tells what a file is from its first bytes.
     ///
-    /// Bytes that are known decide alone. What reads as text is refused whatever was declared,
-    /// because a page with an error on it is the usual false file. A declared type counts only for
-    /// bytes that are neither, and only when it is one whose files may begin with anything.
+    /// The bytes decide alone, whatever was declared: a wrong label on good media is no error, and
+    /// the right label on anything else is no reason to store it. The declared type is heard only
+    /// where a container does not tell sound from pictures.
     package static func detect(first bytes: [UInt8], declared: String? = nil) -> Finding {
-        let sample = bytes.prefix(sampleBytes)
+        let sample = Array(bytes.prefix(sampleBytes))
         let type = declared.flatMap(essence)
-        if let known = Signature.media(Array(sample), declared: type ?? "") {
+        let text = Refusal.text(sample)
+        if text == nil, let known = Signature.media(sample, declared: type ?? "") {
             return .media(known)
         }
-        let suffix = type.map { " (declared \($0))" } ?? " (no usable content type declared)"
-        if let other = Signature.refusal(Array(sample)) { return .refused(other + suffix) }
-        guard let type, let fileExtension = trusted[type] else {
-            return .refused("bytes of an unknown format" + suffix)
-        }
-        return .media(MediaType(contentType: type, fileExtension: fileExtension))
+        let reason = text ?? Refusal.foreign(sample) ?? "bytes of an unknown format"
+        let label = type.map { "declared \($0)" } ?? "no usable content type declared"
+        return .refused("\(reason) (\(label))")
     }
-
-    /// Types that are believed without a signature: either their files have none that can be
-    /// relied on, or nobody would declare them by accident.
-    private static let trusted = [
-        "audio/aac": "aac", "audio/aiff": "aiff", "audio/midi": "mid", "audio/mp4": "m4a",
-        "audio/mpeg": "mp3", "audio/x-aiff": "aiff", "image/bmp": "bmp", "image/jp2": "jp2",
-        "image/jxl": "jxl", "image/tiff": "tiff", "image/vnd.radiance": "hdr",
-        "image/x-exr": "exr", "video/3gpp": "3gp", "video/mp2t": "ts", "video/mp4": "mp4",
-        "video/mpeg": "mpg", "video/quicktime": "mov", "video/x-flv": "flv",
-        "video/x-msvideo": "avi",
-    ]
 
     /// The type without its parameters, in lower case; nil when it is not one.
     private static func essence(_ declared: String) -> String? {
@@ -68,4 +55,25 @@ package struct MediaType: Equatable, Sendable {
         else { return nil }
         return type
     }
+}
+
+extension MediaType {
+    static let png = MediaType(contentType: "image/png", fileExtension: "png")
+    static let jpeg = MediaType(contentType: "image/jpeg", fileExtension: "jpg")
+    static let gif = MediaType(contentType: "image/gif", fileExtension: "gif")
+    static let webp = MediaType(contentType: "image/webp", fileExtension: "webp")
+    static let avif = MediaType(contentType: "image/avif", fileExtension: "avif")
+    static let heic = MediaType(contentType: "image/heic", fileExtension: "heic")
+    static let mp4 = MediaType(contentType: "video/mp4", fileExtension: "mp4")
+    static let m4a = MediaType(contentType: "audio/mp4", fileExtension: "m4a")
+    static let mov = MediaType(contentType: "video/quicktime", fileExtension: "mov")
+    static let webm = MediaType(contentType: "video/webm", fileExtension: "webm")
+    static let webmSound = MediaType(contentType: "audio/webm", fileExtension: "webm")
+    static let mp3 = MediaType(contentType: "audio/mpeg", fileExtension: "mp3")
+    static let wav = MediaType(contentType: "audio/wav", fileExtension: "wav")
+    static let ogg = MediaType(contentType: "audio/ogg", fileExtension: "ogg")
+    static let ogv = MediaType(contentType: "video/ogg", fileExtension: "ogv")
+    static let flac = MediaType(contentType: "audio/flac", fileExtension: "flac")
+    static let glb = MediaType(contentType: "model/gltf-binary", fileExtension: "glb")
+    static let zip = MediaType(contentType: "application/zip", fileExtension: "zip")
 }

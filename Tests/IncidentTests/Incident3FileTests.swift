@@ -112,6 +112,43 @@ import Testing
         }
     }
 
+    /// A video whose source broke off, in an answer with just as many bytes as it said.
+    @Test(arguments: [300, 100_000])
+    func `I-3c a file that breaks off is not stored until it is whole`(
+        _ bytes: Int
+    ) async throws {
+        let line = try RescueLine()
+        let video = Self.video(bytes)
+        let server = try OddServer(type: "video/mp4", video.dropLast())
+        try line.open("job-1", taskID: "task-1", task: nil)
+        try line.sql(
+            "SELECT holdfast.finish_job('job-1', 'succeeded', \([server.url("/0.mp4")])::text[])")
+        for offset in ["+1m", "+1h"] {
+            let report = try await line.report("storage-mirrorer", offset: offset)
+            #expect(report["outcomes"]?["retry_later"]?.int == 1, "\(JSON.write(report))")
+            try line.checkUndecided("job-1", "succeeded/held")
+            #expect(line.storedFiles() == [])
+            let reason = try line.value("SELECT error_message FROM holdfast.asset")
+            #expect(
+                reason.contains("an MP4 that ends within its mdat box, 1 byte early"), "\(reason)")
+        }
+        server.change(type: "video/mp4", video)
+        _ = try await line.run("storage-mirrorer", offset: "+1d")
+        #expect(try line.outcome("job-1") == "delivered/captured")
+        #expect(try line.storedBytes("account-job-1/video/job-1_0.mp4") == video)
+    }
+
+    /// A type, a directory of nothing, and so many bytes of frames.
+    static func video(_ bytes: Int) -> [UInt8] {
+        let boxes: [(String, [UInt8])] = [
+            ("ftypisom", [0, 0, 2, 0]), ("moov", []), ("mdat", [UInt8](repeating: 7, count: bytes)),
+        ]
+        return boxes.flatMap { name, content -> [UInt8] in
+            let length = UInt32(name.utf8.count + content.count + 4)
+            return withUnsafeBytes(of: length.bigEndian, Array.init) + Array(name.utf8) + content
+        }
+    }
+
     @Test func `I-3c a wrong address from the application is mended by the provider's`()
         async throws
     {

@@ -36,12 +36,22 @@ struct SomeBytes {
             sha256: SHA256.hash(data: bytes).map { String(format: "%02x", $0) }.joined())
     }
 
+    /// Noise made once, with the seed and the place written into each block of it.
     init(_ count: Int, seed: UInt64 = .random(in: 0 ... .max)) {
-        var chance = SeededGenerator(seed: seed)
-        bytes = (0..<(count + 7) / 8).flatMap { _ in
-            withUnsafeBytes(of: chance.next()) { Array($0) }
-        }.prefix(count).map { $0 }
+        var all: [UInt8] = []
+        all.reserveCapacity(count + Self.noise.count)
+        while all.count < count {
+            withUnsafeBytes(of: (seed, UInt64(all.count))) { all.append(contentsOf: $0) }
+            all.append(contentsOf: Self.noise)
+        }
+        all.removeLast(all.count - count)
+        bytes = all
     }
+
+    private static let noise: [UInt8] = {
+        var chance = SeededGenerator(seed: 1)
+        return (0..<8192).flatMap { _ in withUnsafeBytes(of: chance.next()) { Array($0) } }
+    }()
 
     /// Writes them in pieces, as a download would.
     func write(to upload: any Upload, _ session: Session, pieces: Int = 128 << 10) throws {

@@ -3,6 +3,9 @@ import Foundation
 
 /// The bytes of one result file: the same for the same task, ordinal, size and kind, different
 /// for any other, and never in memory as a whole.
+///
+/// Whole for its kind from 64 bytes on: noise, in a structure that ends where the file
+/// does. Nothing in it says that the noise is a picture.
 struct FileContent: Sendable {
     static let blockBytes = 65_536
 
@@ -16,7 +19,7 @@ struct FileContent: Sendable {
         self.kind = kind
         let name = "\(taskID)|\(ordinal)|\(count)|\(kind.rawValue)"
         let digest = Array(SHA256.hash(data: Data(name.utf8)))
-        self.tag = Array(digest[..<16])
+        self.tag = digest[..<16].map(Self.plain)
         self.rotation = Int(digest[16]) << 8 | Int(digest[17])
     }
 
@@ -25,23 +28,13 @@ struct FileContent: Sendable {
     func forEachBlock(
         upTo limit: Int, _ body: (_ offset: Int, _ block: UnsafeRawBufferPointer) -> Bool
     ) -> Bool {
-        let magic = Self.magic(kind)
-        let tagOffset = 64
+        let frame = Frame(kind, count)
         return withUnsafeTemporaryAllocation(byteCount: Self.blockBytes, alignment: 16) { block in
             var offset = 0
             while offset < min(limit, count) {
-                // Noise from a place that depends on the file, and in each block the file's tag
-                // and the block's number: cheap in a debug build, and no two blocks are equal.
-                Self.noise.withUnsafeBytes { noise in
-                    block.copyMemory(
-                        from: UnsafeRawBufferPointer(
-                            rebasing: noise[rotation..<(rotation + Self.blockBytes)]))
-                }
-                UnsafeMutableRawBufferPointer(rebasing: block[tagOffset...]).copyBytes(from: tag)
-                block.storeBytes(
-                    of: UInt64(offset / Self.blockBytes), toByteOffset: tagOffset + tag.count,
-                    as: UInt64.self)
-                if offset == 0 { block.copyBytes(from: magic) }
+                fill(block, at: offset)
+                Self.lay(frame.start, at: 0, into: block, at: offset)
+                Self.lay(frame.end, at: count - frame.end.count, into: block, at: offset)
                 let length = min(Self.blockBytes, min(limit, count) - offset)
                 let piece = UnsafeRawBufferPointer(rebasing: block[..<length])
                 guard body(offset, piece) else { return false }
@@ -61,29 +54,82 @@ struct FileContent: Sendable {
         return hex(hash.finalize())
     }
 
-    /// Twice a block of noise, so that a block may begin anywhere in its first half.
-    private static let noise: [UInt64] = (0..<(2 * blockBytes / 8)).map {
-        Chance.mix(UInt64($0) &* 0x9E37_79B9_7F4A_7C15)
+    /// Noise from a place that depends on the file, and in each block the file's tag and the
+    /// block's number: cheap in a debug build, and no two blocks are equal.
+    private func fill(_ block: UnsafeMutableRawBufferPointer, at offset: Int) {
+        Self.noise.withUnsafeBytes { noise in
+            block.copyMemory(
+                from: UnsafeRawBufferPointer(
+                    rebasing: noise[rotation..<(rotation + Self.blockBytes)]))
+        }
+        let number = offset / Self.blockBytes
+        let digits = (0..<8).map { UInt8(truncatingIfNeeded: number >> (7 * $0)) & 0x7F }
+        UnsafeMutableRawBufferPointer(rebasing: block[64...]).copyBytes(from: tag + digits)
     }
 
-    /// What the formats' own parsers and sniffers look for.
-    private static func magic(_ kind: FileKind) -> [UInt8] {
+    /// Copies what of some bytes of the file belongs into a block of it.
+    private static func lay(
+        _ bytes: [UInt8], at start: Int, into block: UnsafeMutableRawBufferPointer, at offset: Int
+    ) {
+        for (index, byte) in bytes.enumerated() where block.indices ~= start + index - offset {
+            block[start + index - offset] = byte
+        }
+    }
+
+    /// Twice a block of noise, so that a block may begin anywhere in its first half.
+    private static let noise: [UInt8] = (0..<(2 * blockBytes / 8)).flatMap { index in
+        withUnsafeBytes(of: Chance.mix(UInt64(index) &* 0x9E37_79B9_7F4A_7C15)) {
+            $0.map(plain)
+        }
+    }
+
+    /// Noise without 0xFF: in a JPEG that would be a marker, in an MP3 the beginning of a frame.
+    private static func plain(_ byte: UInt8) -> UInt8 { byte == 0xFF ? 0xFE : byte }
+}
+
+/// What stands around the noise of a file, for the formats' own parsers and sniffers.
+private struct Frame {
+    var start: [UInt8]
+    var end: [UInt8] = []
+
+    init(_ kind: FileKind, _ count: Int) {
         switch kind {
-        case .mp4:
-            // An ftyp box of 24 bytes, then an mdat box that reaches to the end of the file.
-            [0, 0, 0, 24] + Array("ftypisom".utf8) + [0, 0, 2, 0] + Array("isommp42".utf8)
-                + [0, 0, 0, 0] + Array("mdat".utf8)
+        case .mp4: start = Self.boxes(count)
         case .png:
-            // The signature, then the header of an RGB image of 1 by 1 with its checksum.
-            [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13]
+            end = Self.big(0, 4) + Array("IEND".utf8) + [0xAE, 0x42, 0x60, 0x82]
+            // The signature, the header of an RGB image of 1 by 1 with its checksum, and one
+            // chunk of pixels, whose checksum is noise too.
+            start =
+                [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A] + Self.big(13, 4)
                 + Array("IHDR".utf8)
                 + [0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0, 0x90, 0x77, 0x53, 0xDE]
+            start += Self.big(count - start.count - 12 - end.count, 4) + Array("IDAT".utf8)
         case .jpg:
-            [0xFF, 0xD8, 0xFF, 0xE0, 0, 16] + Array("JFIF".utf8) + [0, 1, 1, 0, 0, 1, 0, 1, 0, 0]
+            // The header, and a scan of one component up to the end marker.
+            start =
+                [0xFF, 0xD8, 0xFF, 0xE0, 0, 16] + Array("JFIF".utf8)
+                + [0, 1, 1, 0, 0, 1, 0, 1, 0, 0] + [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0]
+            end = [0xFF, 0xD9]
         case .mp3:
             // An empty ID3v2.4 tag, then the header of an MPEG-1 layer 3 frame.
-            Array("ID3".utf8) + [4, 0, 0, 0, 0, 0, 0, 0xFF, 0xFB, 0x90, 0x64]
+            start = Array("ID3".utf8) + [4, 0, 0, 0, 0, 0, 0, 0xFF, 0xFB, 0x90, 0x64]
         }
+    }
+
+    /// An ftyp box of 24 bytes, an empty moov box, then an mdat box that reaches to the end.
+    private static func boxes(_ count: Int) -> [UInt8] {
+        let start =
+            big(24, 4) + Array("ftypisom".utf8) + [0, 0, 2, 0] + Array("isommp42".utf8)
+            + big(8, 4) + Array("moov".utf8)
+        let rest = count - start.count
+        return rest <= Int(UInt32.max)
+            ? start + big(rest, 4) + Array("mdat".utf8)
+            : start + big(1, 4) + Array("mdat".utf8) + big(rest, 8)
+    }
+
+    /// A number of so many bytes, the most significant first.
+    private static func big(_ value: Int, _ width: Int) -> [UInt8] {
+        (0..<width).reversed().map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
     }
 }
 
