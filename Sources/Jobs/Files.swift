@@ -184,6 +184,18 @@ package struct Files: Sendable {
             """)
     }
 
+    /// Whether it is this run's turn at something that one of all hosts does once in a while.
+    package func takeTurn(
+        _ connection: borrowing Connection, _ name: String, every interval: Duration
+    ) throws -> Bool {
+        try connection.query(
+            """
+            SELECT holdfast.take_turn(\(name), \(interval)::interval, \(run.runID)::uuid,
+                \(run.clockOffset)::interval) AS mine
+            """
+        ).single().bool("mine")
+    }
+
     /// Writes steps, in one statement, with the deliveries and credits that follow from them.
     package func record(
         _ connection: borrowing Connection, _ steps: [FileStep]

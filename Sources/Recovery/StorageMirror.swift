@@ -62,7 +62,10 @@ package struct StorageMirror: ~Copyable {
                 }
                 if mayClaim { mayClaim = try claimMore(connection) }
                 if landings.isEmpty {
-                    guard mayClaim else { break }
+                    guard mayClaim else {
+                        try discardLeftovers(connection)
+                        break
+                    }
                     continue
                 }
                 try collect(connection)
@@ -125,6 +128,26 @@ package struct StorageMirror: ~Copyable {
             }
             store.find(key, session) { desk.put(landing, .settled($0)) }
         }
+    }
+
+    // MARK: Leftovers
+
+    private static let leftoversEvery = Duration.seconds(6 * 3600)
+    /// No upload of ours is that old and alive: a transfer has `transfer_limit`, and its lease.
+    private var leftoverAge: Duration { max(.seconds(86_400), wiring.run.transferLimit * 2) }
+
+    /// Now and then: removes uploads of files that nobody will claim again, such as those of a job
+    /// that was dismissed while a run was killed.
+    private mutating func discardLeftovers(_ connection: borrowing Connection) throws {
+        guard selection.jobIDs.isEmpty,
+            try files.takeTurn(connection, "leftovers", every: Self.leftoversEvery)
+        else { return }
+        var result: Result<Int, Failure>?
+        let age = wiring.run.clockOffset - leftoverAge
+        target.store.discardAll(begunBefore: wiring.wallClock() + age, session) { result = $0 }
+        session.run { result != nil || wiring.shouldStop() }
+        let count = try result?.get() ?? 0
+        if count > 0 { wiring.tell("\(count) uploads that were never completed were given up") }
     }
 
     // MARK: Leases

@@ -65,7 +65,7 @@ package final class OddServer: Sendable {
             guard peer >= 0 else { break }
             var request: [UInt8] = []
             var chunk = [UInt8](repeating: 0, count: 4096)
-            while !request.suffix(4).elementsEqual("\r\n\r\n".utf8) {
+            while !isWhole(request) {
                 let count = read(peer, &chunk, chunk.count)
                 guard count > 0 else { break }
                 request += chunk[..<count]
@@ -85,5 +85,15 @@ package final class OddServer: Sendable {
             close(peer)
         }
         close(listener)
+    }
+
+    /// Whether the header block is there, and as much of a body as it announces.
+    private static func isWhole(_ request: [UInt8]) -> Bool {
+        let text = String(decoding: request, as: UTF8.self)
+        guard let end = text.range(of: "\r\n\r\n") else { return false }
+        let lengths = text[..<end.lowerBound].lowercased().components(separatedBy: "\r\n")
+            .filter { $0.hasPrefix("content-length:") }
+            .compactMap { Int($0.dropFirst(15).trimmingCharacters(in: .whitespaces)) }
+        return text[end.upperBound...].utf8.count >= lengths.first ?? 0
     }
 }
