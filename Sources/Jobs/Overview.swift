@@ -155,7 +155,7 @@ extension JobQueries {
             SELECT f.pending, f.expiry_us, c.undrained, c.oldest_us,
                 pg_relation_size('holdfast.asset') AS table_bytes
             FROM (SELECT count(*) AS pending,
-                    \(raw: JobStatus.microseconds("min(source_expires_at)")) AS expiry_us
+                    \(raw: JobStatus.microseconds("min(expires_by)")) AS expiry_us
                 FROM holdfast.asset WHERE state = 'pending') f,
                 (SELECT count(*) AS undrained,
                     \(raw: JobStatus.microseconds("min(received_at)")) AS oldest_us

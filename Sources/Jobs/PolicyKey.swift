@@ -48,6 +48,9 @@ package struct PolicyKey: Equatable, Sendable {
         .init(
             "late_success", .choice(["charge", "waive"]), .anything,
             "a job that succeeds after its hold was voided"),
+        .init(
+            "url_life", .duration(mayBeZero: false), .provider,
+            "how long a result's address is taken to live where the answer does not say"),
         .init("lease", .duration(mayBeZero: false), .installation, "how long a claim lasts"),
         .init(
             "request_timeout", .duration(mayBeZero: false), .installation,

@@ -43,7 +43,7 @@ import Testing
         for job in 0..<Self.jobs {
             try line.sql(
                 """
-                UPDATE holdfast.asset SET source_expires_at =
+                UPDATE holdfast.asset SET expires_by =
                     now() + make_interval(mins => \(6 + expiry(job))::integer)
                 WHERE job_id = \("job-\(job)")
                 """)

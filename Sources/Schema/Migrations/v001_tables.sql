@@ -218,6 +218,8 @@ CREATE TABLE holdfast.asset (
     state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'stored', 'lost')),
     source_url text NOT NULL,
     source_expires_at timestamptz,
+    -- The same, or a guess by the provider's usual URL life: it orders the work and proves nothing.
+    expires_by timestamptz NOT NULL,
     refreshed_at timestamptz,
     object_key text,
     upload_id text,
@@ -239,7 +241,7 @@ CREATE TABLE holdfast.asset (
         object_key IS NOT NULL AND sha256 IS NOT NULL AND bytes IS NOT NULL
         AND public_url IS NOT NULL))
 ) WITH (fillfactor = 70);
-CREATE INDEX asset_due ON holdfast.asset (source_expires_at, job_id, ordinal)
+CREATE INDEX asset_due ON holdfast.asset (expires_by, job_id, ordinal)
     WHERE state = 'pending';
 CREATE UNIQUE INDEX asset_object ON holdfast.asset (object_key) WHERE object_key IS NOT NULL;
 

@@ -261,6 +261,12 @@ INSERT INTO holdfast.policy (key, provider, value, is_default) VALUES
     ('rate', 'kling', '20', true), ('rate_burst', 'kling', '20', true),
     ('rate', 'replicate', '50', true), ('rate_burst', 'replicate', '50', true),
     ('rate', 'fal', '10', true), ('rate_burst', 'fal', '10', true);
+-- How long a result's address lives where the answer does not say: an hour where nothing is known.
+INSERT INTO holdfast.policy (key, provider, value, is_default) VALUES
+    ('url_life', '', '1h', true), ('url_life', 'kie', '24h', true),
+    ('url_life', 'kling', '30d', true), ('url_life', 'runway', '24h', true),
+    ('url_life', 'google-veo', '2d', true), ('url_life', 'seedance', '24h', true),
+    ('url_life', 'wavespeed', '7d', true);
 INSERT INTO holdfast.provider (provider) VALUES
     ('kie'), ('kling'), ('replicate'), ('fal'), ('runway'), ('luma'), ('minimax'), ('google-veo'),
     ('seedance'), ('wavespeed'), ('piapi'), ('openai-videos');

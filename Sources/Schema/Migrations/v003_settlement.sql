@@ -376,9 +376,11 @@ BEGIN
     WHERE t.job_id = excluded.job_id;
 
     -- The files to store.
-    INSERT INTO asset (job_id, ordinal, provider, source_url, source_expires_at, next_attempt_at,
-        created_at)
-    SELECT m.job_id, u.ordinal - 1, j.provider, u.url, m.url_expires_at, now_, now_
+    INSERT INTO asset (job_id, ordinal, provider, source_url, source_expires_at, expires_by,
+        next_attempt_at, created_at)
+    SELECT m.job_id, u.ordinal - 1, j.provider, u.url, m.url_expires_at,
+        coalesce(m.url_expires_at,
+            now_ + policy_interval('url_life', j.provider, j.kind, j.model)), now_, now_
     FROM unnest(going) m JOIN job j ON j.job_id = m.job_id
     CROSS JOIN LATERAL unnest(m.result_urls) WITH ORDINALITY AS u (url, ordinal)
     WHERE m.new_state = 'succeeded'

@@ -173,7 +173,7 @@ BEGIN
                     AND lease_is_over(a.lease_until, $1, $4)
                     AND a.claims < $6
                     AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = ''succeeded''
-                ORDER BY a.source_expires_at, a.job_id, a.ordinal
+                ORDER BY a.expires_by, a.job_id, a.ordinal
                 LIMIT %s FOR NO KEY UPDATE OF a, j SKIP LOCKED) a
         ), taken AS (
             UPDATE asset a SET lease_owner = $5, lease_token = a.lease_token + 1,
@@ -196,7 +196,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
             AND (cardinality(providers) = 0 OR a.provider = ANY (providers))
             AND lease_is_over(a.lease_until, now_, policy_interval('lease'))
             AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = 'succeeded'
-        ORDER BY a.source_expires_at, a.job_id, a.ordinal LIMIT most), now_) d
+        ORDER BY a.expires_by, a.job_id, a.ordinal LIMIT most), now_) d
 $$;
 
 CREATE FUNCTION holdfast.renew_file_leases(
@@ -275,6 +275,9 @@ BEGIN
             source_url = coalesce(s.source_url, a.source_url),
             source_expires_at = CASE s.step WHEN 'refreshed' THEN s.source_expires_at
                 ELSE a.source_expires_at END,
+            expires_by = CASE s.step
+                WHEN 'refreshed' THEN coalesce(s.source_expires_at,
+                    now_ + policy_interval('url_life', a.provider)) ELSE a.expires_by END,
             refreshed_at = CASE s.step WHEN 'refreshed' THEN now_ ELSE a.refreshed_at END,
             error_message = CASE WHEN s.step IN ('retry', 'lost') THEN left(s.error_message, 1000)
                 WHEN s.step = 'stored' THEN NULL ELSE a.error_message END,
