@@ -17,7 +17,7 @@ package final class Session {
     private var lastTag = 0
 
     /// - Parameter bodyBytes: What the bodies of all uploads together may take of memory.
-    package init(bodyBytes: Int = 20 << 20) throws(HTTPError) {
+    package init(bodyBytes: Int = 15 << 20) throws(HTTPError) {
         client = try Client()
         bodies = BodyPool(budget: bodyBytes)
     }

@@ -15,7 +15,7 @@ struct Resumption {
     private var etag: String?
     private var modified: String?
     private var total: Int64?
-    /// The last bytes received, at least `overlapBytes` of them once there are so many.
+    /// The last bytes received, `overlapBytes` of them once there are so many.
     private var tail: [UInt8] = []
     /// Bytes at the beginning of this answer that are to be those at the end of `tail`.
     private var toMatch = 0
@@ -27,8 +27,11 @@ struct Resumption {
     /// Bytes of the whole file, as the first answer said.
     var totalBytes: Int64? { total }
 
-    var isPossible: Bool {
-        (etag != nil || modified != nil) && total != nil && count < Self.most && !wasRefused
+    var isPossible: Bool { isWorthwhile && count < Self.most && !wasRefused }
+
+    /// A file of a few overlaps is fetched whole sooner than continued.
+    private var isWorthwhile: Bool {
+        (etag != nil || modified != nil) && total.map { $0 > 4 * Int64(Self.overlapBytes) } ?? false
     }
 
     mutating func remember(_ headers: [Header]) {
@@ -54,10 +57,11 @@ struct Resumption {
     }
 
     mutating func keep(_ bytes: UnsafeRawBufferPointer) {
-        guard etag != nil || modified != nil else { return }
-        tail.append(contentsOf: bytes.suffix(Self.overlapBytes))
-        // Cutting seldom keeps the cost a copy of each byte.
-        if tail.count > 4 * Self.overlapBytes { tail.removeFirst(tail.count - Self.overlapBytes) }
+        guard isWorthwhile else { return }
+        let new = bytes.suffix(Self.overlapBytes)
+        let excess = tail.count + new.count - Self.overlapBytes
+        if excess > 0 { tail.removeFirst(min(excess, tail.count)) }
+        tail.append(contentsOf: new)
     }
 
     /// The headers that ask for the rest, from a little before `received`.
