@@ -120,6 +120,7 @@ let package = Package(
                 "Core",
                 "HTTP",
             ]),
+        tests("ReportsTests", ["Reports", "Recovery", "Jobs", "Core"]),
         tests("RunnerTests", ["Runner", "Core"]),
         tests("IncidentTests", ["Postgres", "Core"]),
         tests("TidyTests", ["Core"]),

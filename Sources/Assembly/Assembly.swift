@@ -5,6 +5,7 @@ package import Postgres
 package import Providers
 package import Reception
 package import Recovery
+import Reports
 package import Runner
 import Storage
 
@@ -23,6 +24,27 @@ extension Wiring {
             spool: Spool(settings),
             wallClock: MachineClock.now, shouldStop: { StopSignal.isRaised },
             tell: { log.debug("\($0)") })
+        progress = { news in
+            if case .ended(let file) = news { log.debug("\(ProgressText.line(file))") }
+        }
+    }
+
+    /// Shows on a terminal how files come along: a line for each that ends, and one for all of them
+    /// that changes; nothing where nobody watches.
+    package mutating func showProgress(_ context: RunContext, _ reporting: ReportingOptions) {
+        guard Output.isErrorTerminal, !reporting.quiet else { return }
+        let (log, isVerbose) = (context.log, reporting.verbose)
+        let hasBar = Output.canShowPassing
+        progress = { news in
+            switch news {
+            case .ended(let file) where isVerbose: log.debug("\(ProgressText.line(file))")
+            case .ended(let file): Output.error(ProgressText.line(file))
+            case .total(let totals) where hasBar:
+                // The last column stays free: writing there makes some terminals begin a new line.
+                Output.passing(ProgressText.bar(totals, columns: Output.columns - 1))
+            case .total: break
+            }
+        }
     }
 }
 

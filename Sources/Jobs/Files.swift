@@ -124,9 +124,26 @@ package struct FileResult: Equatable, Sendable {
 
 /// Leases on files, and the steps written under them.
 package struct Files: Sendable {
+    /// Whose files they are, and so where their leases and steps are kept.
+    package enum Purpose: Sendable {
+        /// Of jobs that are to be delivered.
+        case delivery
+        /// Of settled jobs, for a person who wants them fetched once more.
+        case refetch
+    }
+
+    package let purpose: Purpose
     private let run: Run
 
-    package init(run: Run) { self.run = run }
+    package init(run: Run, purpose: Purpose = .delivery) {
+        self.run = run
+        self.purpose = purpose
+    }
+
+    /// The function of the database that does it for files of this purpose.
+    private func function(_ delivery: String, _ refetch: String) -> SQL {
+        SQL(raw: "holdfast." + (purpose == .delivery ? delivery : refetch))
+    }
 
     /// Claims files, nearest expiry first.
     ///
@@ -168,9 +185,9 @@ package struct Files: Sendable {
     package func renew(_ connection: borrowing Connection, _ held: [FileItem]) throws {
         try connection.execute(
             """
-            SELECT holdfast.renew_file_leases(\(run.runID)::uuid, \(held.map(\.jobID))::text[],
-                \(held.map(\.ordinal))::integer[], \(held.map(\.token))::bigint[],
-                \(run.clockOffset)::interval)
+            SELECT \(sql: function("renew_file_leases", "renew_refetches"))(\(run.runID)::uuid,
+                \(held.map(\.jobID))::text[], \(held.map(\.ordinal))::integer[],
+                \(held.map(\.token))::bigint[], \(run.clockOffset)::interval)
             """)
     }
 
@@ -178,9 +195,9 @@ package struct Files: Sendable {
         guard !held.isEmpty else { return }
         try connection.execute(
             """
-            SELECT holdfast.release_files(\(run.runID)::uuid, \(held.map(\.jobID))::text[],
-                \(held.map(\.ordinal))::integer[], \(held.map(\.token))::bigint[],
-                \(run.clockOffset)::interval)
+            SELECT \(sql: function("release_files", "release_refetches"))(\(run.runID)::uuid,
+                \(held.map(\.jobID))::text[], \(held.map(\.ordinal))::integer[],
+                \(held.map(\.token))::bigint[], \(run.clockOffset)::interval)
             """)
     }
 
@@ -205,8 +222,8 @@ package struct Files: Sendable {
         let rows = try connection.repeatable {
             try connection.query(
                 """
-                SELECT r.* FROM holdfast.record_files(\(run.runID)::uuid,
-                    \(run.clockOffset)::interval, \(json)::jsonb) r
+                SELECT r.* FROM \(sql: function("record_files", "record_refetches"))(
+                    \(run.runID)::uuid, \(run.clockOffset)::interval, \(json)::jsonb) r
                 """)
         }
         return try rows.map { row in

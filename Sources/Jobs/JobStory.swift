@@ -112,8 +112,8 @@ extension JobQueries {
             FROM (
                 (SELECT v.happened_at AS at, 'state' AS kind, 9 AS rank, v.event_id AS place,
                     jsonb_build_object('from_state', v.from_state, 'to_state', v.to_state,
-                        'blocked', v.blocked, 'detail', v.detail, 'actor', v.actor,
-                        'run_id', v.run_id) AS data
+                        'blocked', v.blocked, 'deed', v.deed, 'detail', v.detail,
+                        'actor', v.actor, 'run_id', v.run_id) AS data
                 FROM holdfast.job_event v WHERE v.job_id = \(jobID)
                 ORDER BY v.event_id DESC \(sql: limit))
                 UNION ALL

@@ -195,7 +195,8 @@ extension StorageMirror {
                 jobID: landing.item.jobID, code: "object_conflict",
                 message: "another object is at \(key); it was not touched, the file goes to \(next)"
             ),
-            status: .needsPerson)
+            // Whoever has a file fetched once more knows of the other object.
+            status: files.purpose == .refetch ? .done : .needsPerson)
         guard try lostLeases(connection, [completion(landing, next)]).isEmpty else { return }
         publish(landing, as: next)
     }
@@ -229,19 +230,26 @@ extension StorageMirror {
         _ connection: borrowing Connection, _ steps: [FileStep], _ word: String
     ) throws {
         let results = try files.record(connection, steps)
+        let kept = Set(
+            results.filter { $0.ordinal != nil && $0.outcome != "lease_lost" }
+                .map { "\($0.jobID)/\($0.ordinal ?? 0)" })
         for step in steps {
             switch step.kind {
             case .stored, .retry, .lost:
+                guard let landing = landings.removeValue(forKey: step.item.name) else { continue }
                 // The upload's handlers hold the landing, and the landing the upload.
-                landings.removeValue(forKey: step.item.name)?.upload = nil
+                landing.upload = nil
+                if kept.contains(step.item.name) { tellEnd(landing, step, word) }
             case .begun, .complete, .refreshed: break
             }
         }
         for result in results {
             switch result.outcome {
-            case "stored", "lost", "retry", "refreshed":
+            case "refreshed":
                 report.count(word)
                 wiring.tell("file \(result.jobID)/\(result.ordinal ?? 0): \(word)")
+            case "stored", "lost", "retry":
+                report.count(word)
             case "braked":
                 report.count("braked")
                 report.add(

@@ -1,6 +1,6 @@
 package import Core
 package import HTTP
-import Jobs
+package import Jobs
 package import Postgres
 import Providers
 package import Storage
@@ -40,14 +40,23 @@ package struct StorageMirror: ~Copyable {
     var rescues: [Int: Rescue] = [:]
     /// Named jobs all of whose files were claimed already.
     var taken: Set<String> = []
+    /// Files that are leased to this run already, and wait for room.
+    var waiting: [FileItem]
     var lastRenewal = ContinuousClock.now
+    var tally = FileTally()
     var report = RunReport()
 
-    package init(_ wiring: Wiring, _ target: MirrorTarget, _ selection: Selection) throws {
+    /// - Parameter refetching: Files of settled jobs that were begun for this run; then nothing else
+    ///   is claimed.
+    package init(
+        _ wiring: Wiring, _ target: MirrorTarget, _ selection: Selection,
+        refetching: [FileItem] = []
+    ) throws {
         self.wiring = wiring
         self.target = target
         self.selection = selection
-        files = Files(run: wiring.run)
+        waiting = refetching
+        files = Files(run: wiring.run, purpose: refetching.isEmpty ? .delivery : .refetch)
         limits = ProviderLimits(run: wiring.run)
         session = try Session()
     }
@@ -72,6 +81,7 @@ package struct StorageMirror: ~Copyable {
                 try readNews(connection)
                 try openReady(connection)
                 try renewIfDue(connection)
+                tellTotals()
             }
         } catch let failure as Failure
             where failure.status == .unavailable || failure.status == .configuration
@@ -87,6 +97,12 @@ package struct StorageMirror: ~Copyable {
     // MARK: Claiming
 
     private mutating func claimMore(_ connection: borrowing Connection) throws -> Bool {
+        guard files.purpose == .delivery else {
+            let items = Array(waiting.prefix(max(selection.concurrency - landings.count, 0)))
+            waiting.removeFirst(items.count)
+            begin(items)
+            return !waiting.isEmpty
+        }
         guard ContinuousClock.now - started < selection.timeBudget else { return false }
         var room = selection.concurrency - landings.count
         if let limit = selection.limit { room = min(room, limit - report.examined) }
@@ -107,13 +123,22 @@ package struct StorageMirror: ~Copyable {
                         + "see holdfast job show \(jobID)"),
                 status: .needsPerson)
         }
-        report.examined += claim.items.count
-        for item in claim.items {
+        begin(claim.items)
+        return claim.items.count >= room
+    }
+
+    private mutating func begin(_ items: [FileItem]) {
+        report.examined += items.count
+        tally.claimed(items)
+        for item in items {
             let landing = Landing(item, limitBytes: wiring.run.maxFileBytes)
+            if files.purpose == .refetch {
+                // It goes to the key that the asset has, or to one behind it.
+                landing.conflicts = item.objectKey.flatMap(ObjectKey.init)?.alternativeNumber ?? 0
+            }
             landings[item.name] = landing
             settleEarlierAttempt(landing)
         }
-        return claim.items.count >= room
     }
 
     /// Removes what a crash left behind, and takes an object that an earlier attempt had completed.
@@ -155,15 +180,16 @@ package struct StorageMirror: ~Copyable {
     private mutating func renewIfDue(_ connection: borrowing Connection) throws {
         guard ContinuousClock.now - lastRenewal >= wiring.run.lease / 4 else { return }
         lastRenewal = .now
-        try files.renew(connection, landings.values.map(\.item))
+        try files.renew(connection, landings.values.map(\.item) + waiting)
     }
 
     private mutating func giveBack(_ connection: borrowing Connection) throws {
         for landing in landings.values { landing.upload?.cancel() }
         for tag in transfers.keys { session.cancel(tag: tag) }
         for tag in rescues.keys { session.cancel(tag: tag) }
-        let items = landings.values.map(\.item)
+        let items = landings.values.map(\.item) + waiting
         landings = [:]
+        waiting = []
         transfers = [:]
         rescues = [:]
         // Also those that were on their way to the store when it failed.

@@ -20,6 +20,8 @@ package struct Wiring: Sendable {
     package var shouldStop: @Sendable () -> Bool
     /// A line for people who asked for more: free of secrets, signed queries and prompts.
     package var tell: @Sendable (String) -> Void
+    /// How files come along, for whoever watches.
+    package var progress: @Sendable (FileProgress) -> Void = { _ in }
 
     package init(
         run: Run, providers: ProviderRegistry, trigger: ApplicationTrigger? = nil,

@@ -160,6 +160,7 @@ extension StoryText {
 
     private static func state(_ text: (String) -> String?) -> String {
         let (before, after) = (text("from_state"), text("to_state") ?? "?")
+        if let deed = text("deed") { return deed + because(text("detail")) + by(text("actor")) }
         var words: String
         if before == nil {
             words = "opened as \(after)"

@@ -13,7 +13,8 @@ package struct TextTable: Sendable {
         self.indent = String(repeating: " ", count: indent)
     }
 
-    package mutating func add(_ cells: String...) { rows.append(cells.map(Plain.line)) }
+    package mutating func add(_ cells: String...) { add(cells) }
+    package mutating func add(_ cells: [String]) { rows.append(cells.map(Plain.line)) }
 
     package var text: String {
         var widths: [Int] = []

@@ -76,6 +76,7 @@ package enum Entry {
     package static func main(_ root: any ParsableCommand.Type) -> Never {
         StopSignal.install()
         let status = run(root, arguments: Array(CommandLine.arguments.dropFirst()))
+        Output.passing(nil)
         exit(status.rawValue)
     }
 

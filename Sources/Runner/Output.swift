@@ -5,6 +5,8 @@ import Synchronization
 package enum Output {
     private static let spoken = Atomic<Bool>(false)
     private static let lost = Atomic<Int32>(0)
+    /// What stands on the last line of the terminal and is about to change.
+    private static let passing = Mutex("")
 
     /// Something has been written to standard output.
     package static var hasSpoken: Bool { spoken.load(ordering: .relaxed) }
@@ -20,15 +22,37 @@ package enum Output {
     /// Writes `text` to standard output, with a line end if it has none.
     package static func standard(_ text: String) {
         spoken.store(true, ordering: .relaxed)
+        passing(nil)
         let problem = write(line(text), to: STDOUT_FILENO)
         if problem != 0 && problem != EPIPE { lost.store(problem, ordering: .relaxed) }
     }
 
     /// Writes `text` to standard error without any known secret, in one call.
     package static func error(_ text: String) {
-        // There is nobody left to tell when this fails.
-        _ = write(line(Redaction.apply(text)), to: STDERR_FILENO)
+        passing.withLock { passing in
+            let bytes =
+                passing.isEmpty
+                ? line(Redaction.apply(text))
+                : Array(wipe.utf8) + line(Redaction.apply(text)) + Array(passing.utf8)
+            // There is nobody left to tell when this fails.
+            _ = write(bytes, to: STDERR_FILENO)
+        }
     }
+
+    /// Shows `text` on the last line of the terminal in place of what stands there; nil takes it away.
+    ///
+    /// Lines of other kinds go above it. To be called only where `canShowPassing` holds.
+    package static func passing(_ text: String?) {
+        passing.withLock { passing in
+            let text = text.map(Redaction.apply) ?? ""
+            guard text != passing else { return }
+            passing = text
+            _ = write(Array((wipe + text).utf8), to: STDERR_FILENO)
+        }
+    }
+
+    /// To the start of the line, and nothing behind it (ECMA-48: CR, EL).
+    private static let wipe = "\r\u{1b}[K"
 
     private static func line(_ text: String) -> [UInt8] {
         Array((text.utf8.last == UInt8(ascii: "\n") ? text : text + "\n").utf8)
@@ -57,4 +81,20 @@ package enum Output {
 extension Output {
     /// Somebody is looking: standard output is a terminal.
     package static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
+    /// Somebody is looking at standard error.
+    package static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// Standard error is a terminal that can take a line back.
+    package static var canShowPassing: Bool {
+        guard isErrorTerminal, let kind = getenv("TERM") else { return false }
+        return !["", "dumb"].contains(String(cString: kind))
+    }
+
+    /// Characters on a line of the terminal; 80 where it does not say.
+    package static var columns: Int {
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
 }

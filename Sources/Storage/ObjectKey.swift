@@ -61,6 +61,9 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
         self.fileExtension = fileExtension
     }
 
+    /// The number of an alternative; 0 for the first key that a file has.
+    package var alternativeNumber: Int { number ?? 0 }
+
     /// What the key was made of; nil where account or job id had to be cut.
     package var origin: (account: String, kind: JobKind, jobID: String, ordinal: Int)? {
         let parts = folder.split(separator: "/")

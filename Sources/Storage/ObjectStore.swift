@@ -39,9 +39,14 @@ package protocol ObjectStore: Sendable {
 
     /// The address that customers see, or the store's own where no public base URL is given.
     func url(for key: ObjectKey, publicBaseURL: String?) -> String
+
+    /// A link that anybody may read the object by until it expires; nil where the store has none.
+    func link(to key: ObjectKey, expires: Duration, _ session: Session) -> String?
 }
 
 extension ObjectStore {
+    package func link(to key: ObjectKey, expires: Duration, _ session: Session) -> String? { nil }
+
     package func find(
         _ key: ObjectKey, _ session: Session,
         then: @escaping (Result<StoredObject?, Failure>) -> Void

@@ -25,8 +25,10 @@ struct StorageMirrorer: MinutelyCommand {
 
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
         let (isDryRun, selection) = (common.dryRun, Selection(minutely, common))
+        let reporting = common.reporting
         return try JobFrame.perform(context, common) { connection, job in
-            let wiring = try Wiring(context, job.run)
+            var wiring = try Wiring(context, job.run)
+            wiring.showProgress(context, reporting)
             try wiring.check(selection)
             let target = try MirrorTarget(context.settings, isDryRun: isDryRun || !job.hasWork)
             if isDryRun { return try Rehearsal.mirror(connection, wiring, selection) }

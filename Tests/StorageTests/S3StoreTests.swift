@@ -227,7 +227,8 @@ struct SomeBytes {
         let some = SomeBytes(5000)
         #expect(try self.store(some, store, session) == .published)
         var client = try Client()
-        let link = store.link(to: Self.key, expires: .seconds(600), session)
+        let link = try #require(
+            store.link(to: Self.key, expires: .seconds(600), session))
         let answer = try client.perform(Request(url: link))
         #expect(answer.status == 200)
         #expect(answer.body == some.bytes)

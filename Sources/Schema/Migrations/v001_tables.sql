@@ -244,6 +244,35 @@ CREATE TABLE holdfast.asset (
 CREATE INDEX asset_due ON holdfast.asset (expires_by, job_id, ordinal)
     WHERE state = 'pending';
 CREATE UNIQUE INDEX asset_object ON holdfast.asset (object_key) WHERE object_key IS NOT NULL;
+-- What people look through: stored files by age, and the few that are lost.
+CREATE INDEX asset_stored ON holdfast.asset (stored_at, job_id, ordinal) WHERE state = 'stored';
+CREATE INDEX asset_lost ON holdfast.asset (created_at, job_id, ordinal) WHERE state = 'lost';
+
+-- A file of a settled job while it is fetched once more, because a person wants it. The asset stays
+-- as it is until the object is there, so that a job never looks as if it had no files; a row that
+-- is left over says what an attempt that died had come to.
+CREATE TABLE holdfast.refetch (
+    job_id text NOT NULL,
+    ordinal integer NOT NULL,
+    actor text NOT NULL,
+    -- What was found in the store.
+    reason text NOT NULL,
+    begun_at timestamptz NOT NULL,
+    source_url text,
+    source_expires_at timestamptz,
+    refreshed_at timestamptz,
+    object_key text,
+    upload_id text,
+    sha256 text,
+    bytes bigint,
+    content_type text,
+    error_message text,
+    lease_owner uuid,
+    lease_token bigint NOT NULL DEFAULT 1,
+    lease_until timestamptz,
+    PRIMARY KEY (job_id, ordinal),
+    FOREIGN KEY (job_id, ordinal) REFERENCES holdfast.asset
+);
 
 -- The callback inbox. Bodies are kept whole; of a secret only its digest until it is checked,
 -- and the result of the check afterwards.
@@ -288,7 +317,8 @@ CREATE TABLE holdfast.observation (
 );
 CREATE INDEX observation_job ON holdfast.observation (job_id, observation_id);
 
--- Every change of a job's state or block, written by a trigger whatever made the change.
+-- Every change of a job's state or block, written by a trigger whatever made the change; and what a
+-- person did to its files, which changes neither and is named by `deed`.
 CREATE TABLE holdfast.job_event (
     event_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     job_id text NOT NULL REFERENCES holdfast.job,
@@ -298,7 +328,8 @@ CREATE TABLE holdfast.job_event (
     from_state text,
     to_state text NOT NULL,
     blocked text,
-    detail text
+    detail text,
+    deed text
 );
 CREATE INDEX job_event_job ON holdfast.job_event (job_id, event_id);
 

@@ -184,3 +184,188 @@ BEGIN
     GET DIAGNOSTICS freed = ROW_COUNT;
     RETURN freed;
 END $$;
+
+-- Begins to fetch files of a job once more, under a lease, for a person who found their objects
+-- missing or other than they should be, or who wants a lost file tried again. `files` says what the
+-- person saw: ordinal, object_key, sha256 and reason.
+--
+-- A job that is succeeded is not settled yet: its file waits again, and the mirrorer and the
+-- settlement decide as ever ('reopened'). Every other job is settled: its row, its credits and the
+-- asset itself stay as they are, and the work is kept beside them ('begun', with the item). Else the
+-- outcome says why nothing was begun: pending, changed, blocked or busy.
+CREATE FUNCTION holdfast.begin_refetch(
+    run uuid, wanted text, files jsonb, person text, clock_offset interval)
+RETURNS TABLE (file integer, outcome text, item holdfast.file_item)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+    lease interval := policy_interval('lease');
+    -- No delivery is decided while its files are looked at.
+    j job := lock_job(wanted);
+    a asset;
+    one record;
+BEGIN
+    PERFORM act_as(person, run, clock_offset);
+    now_ := clock();
+    FOR one IN SELECT * FROM jsonb_to_recordset(files) AS f (
+        ordinal integer, object_key text, sha256 text, reason text) ORDER BY f.ordinal
+    LOOP
+        file := one.ordinal; item := NULL;
+        SELECT * INTO a FROM asset WHERE job_id = wanted AND ordinal = one.ordinal
+        FOR NO KEY UPDATE;
+        IF a.state = 'pending' THEN
+            outcome := 'pending';
+        ELSIF a.state IS NULL
+            OR (a.object_key, a.sha256) IS DISTINCT FROM (one.object_key, one.sha256) THEN
+            outcome := 'changed';
+        ELSIF j.state = 'succeeded' AND (j.blocked IS NOT NULL OR j.pending_move IS NOT NULL) THEN
+            outcome := 'blocked';
+        ELSIF j.state = 'succeeded' THEN
+            outcome := 'reopened';
+            UPDATE asset SET state = 'pending', next_attempt_at = now_, claims = 0,
+                upload_id = NULL, lease_owner = NULL, lease_until = NULL
+            WHERE job_id = wanted AND ordinal = one.ordinal;
+        ELSE
+            outcome := 'begun';
+            INSERT INTO refetch AS r (job_id, ordinal, actor, reason, begun_at, lease_owner,
+                lease_until)
+            VALUES (wanted, one.ordinal, person, one.reason, now_, run, now_ + lease)
+            ON CONFLICT (job_id, ordinal) DO UPDATE SET actor = person, reason = excluded.reason,
+                begun_at = now_, error_message = NULL, lease_owner = run,
+                lease_token = r.lease_token + 1, lease_until = excluded.lease_until
+            WHERE lease_is_over(r.lease_until, now_, lease);
+            IF NOT FOUND THEN
+                outcome := 'busy';
+            ELSE
+                SELECT d.* INTO item FROM describe_refetch(wanted, one.ordinal, now_) d;
+            END IF;
+        END IF;
+        IF outcome IN ('begun', 'reopened') THEN
+            PERFORM note_refetch(j, person, run, now_,
+                format('file %s is fetched again, because %s', one.ordinal, one.reason));
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+-- What the mirrorer needs to know of a file that is fetched once more. Size and digest are those of
+-- this attempt alone: the ones that the asset has are what the store no longer does.
+CREATE FUNCTION holdfast.describe_refetch(wanted text, file integer, now_ timestamptz)
+RETURNS SETOF holdfast.file_item
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT d.job_id, d.ordinal, r.lease_token, d.provider, d.account_id, d.kind, d.model,
+        d.endpoint, d.task_id, coalesce(r.source_url, d.source_url),
+        CASE WHEN r.source_url IS NULL THEN d.source_expires_us
+            ELSE (extract(epoch FROM r.source_expires_at) * 1000000)::bigint END,
+        coalesce(r.object_key, d.object_key), r.upload_id, r.sha256, r.bytes, d.content_type,
+        d.attempts, d.now_us
+    FROM describe_files(ARRAY[wanted || '/' || file], now_) d
+    JOIN refetch r USING (job_id, ordinal)
+$$;
+
+-- A line in the job's story, beside the changes of its state: this one is none.
+CREATE FUNCTION holdfast.note_refetch(
+    j holdfast.job, person text, run uuid, happened timestamptz, detail text)
+RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    INSERT INTO job_event (job_id, happened_at, actor, run_id, from_state, to_state, blocked, detail,
+        deed)
+    VALUES (j.job_id, happened, person, run, j.state, j.state, j.blocked, detail, 'refetch')
+$$;
+
+CREATE FUNCTION holdfast.renew_refetches(
+    run uuid, jobs text[], ordinals integer[], tokens bigint[], clock_offset interval)
+RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    kept integer;
+    until timestamptz;
+BEGIN
+    PERFORM act_as('refetch', run, clock_offset);
+    until := clock() + policy_interval('lease');
+    UPDATE run_slot s SET expires_at = until WHERE s.run_id = run;
+    UPDATE refetch r SET lease_until = until
+    FROM unnest(jobs, ordinals, tokens) h (job_id, ordinal, token)
+    WHERE r.job_id = h.job_id AND r.ordinal = h.ordinal AND r.lease_token = h.token
+        AND r.lease_owner = run;
+    GET DIAGNOSTICS kept = ROW_COUNT;
+    RETURN kept;
+END $$;
+
+CREATE FUNCTION holdfast.release_refetches(
+    run uuid, jobs text[], ordinals integer[], tokens bigint[], clock_offset interval)
+RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    UPDATE refetch r SET lease_owner = NULL, lease_until = NULL
+    FROM unnest(jobs, ordinals, tokens) h (job_id, ordinal, token)
+    WHERE r.job_id = h.job_id AND r.ordinal = h.ordinal AND r.lease_token = h.token
+        AND r.lease_owner = run
+$$;
+
+-- Writes the steps of files that are fetched once more, each only while its lease stands. Only the
+-- last step touches the asset: `stored` gives it the object that is there now; `lost` leaves it as
+-- it was. No job moves, and no credits do.
+CREATE FUNCTION holdfast.record_refetches(run uuid, clock_offset interval, steps jsonb)
+RETURNS TABLE (job_id text, ordinal integer, outcome text, action text, amount bigint, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+    given file_step[] := ARRAY(SELECT s FROM jsonb_populate_recordset(NULL::file_step, steps) s);
+    s file_step;
+    r refetch;
+    a asset;
+BEGIN
+    PERFORM act_as('refetch', run, clock_offset);
+    now_ := clock();
+    FOR s IN SELECT g.* FROM unnest(given) g ORDER BY g.job_id, g.ordinal LOOP
+        job_id := s.job_id; ordinal := s.ordinal; outcome := s.step;
+        UPDATE refetch f SET
+            object_key = coalesce(s.object_key, f.object_key),
+            upload_id = coalesce(s.upload_id, f.upload_id),
+            content_type = coalesce(s.content_type, f.content_type),
+            -- A new upload forgets what the one before it had come to.
+            sha256 = CASE s.step WHEN 'begun' THEN NULL ELSE coalesce(s.sha256, f.sha256) END,
+            bytes = CASE s.step WHEN 'begun' THEN NULL ELSE coalesce(s.bytes, f.bytes) END,
+            source_url = coalesce(s.source_url, f.source_url),
+            source_expires_at = CASE s.step WHEN 'refreshed' THEN s.source_expires_at
+                ELSE f.source_expires_at END,
+            refreshed_at = CASE s.step WHEN 'refreshed' THEN now_ ELSE f.refreshed_at END,
+            error_message = left(coalesce(s.error_message, f.error_message), 1000),
+            lease_owner = CASE WHEN s.step = 'retry' THEN NULL ELSE f.lease_owner END,
+            lease_until = CASE WHEN s.step = 'retry' THEN NULL ELSE f.lease_until END
+        WHERE f.job_id = s.job_id AND f.ordinal = s.ordinal AND f.lease_token = s.token
+            AND f.lease_owner = run
+        RETURNING * INTO r;
+        IF NOT FOUND THEN
+            outcome := 'lease_lost';
+        ELSIF s.step IN ('stored', 'lost') THEN
+            DELETE FROM refetch f WHERE f.job_id = s.job_id AND f.ordinal = s.ordinal;
+            SELECT * INTO a FROM asset f WHERE f.job_id = s.job_id AND f.ordinal = s.ordinal
+            FOR NO KEY UPDATE;
+            IF s.step = 'stored' THEN
+                UPDATE asset f SET state = 'stored', object_key = s.object_key, upload_id = NULL,
+                    content_type = coalesce(r.content_type, f.content_type), sha256 = s.sha256,
+                    bytes = s.bytes, public_url = s.public_url,
+                    source_url = coalesce(r.source_url, f.source_url),
+                    source_expires_at = CASE WHEN r.source_url IS NULL THEN f.source_expires_at
+                        ELSE r.source_expires_at END,
+                    refreshed_at = coalesce(r.refreshed_at, f.refreshed_at),
+                    error_message = NULL, attempts = f.attempts + 1, stored_at = now_
+                WHERE f.job_id = s.job_id AND f.ordinal = s.ordinal;
+            END IF;
+            PERFORM note_refetch(j, r.actor, run, now_, CASE s.step
+                WHEN 'lost' THEN format('file %s cannot be fetched again: %s', s.ordinal,
+                    s.error_message)
+                WHEN 'stored' THEN format('file %s is in the store again as %s, %s', s.ordinal,
+                    s.object_key, CASE
+                        WHEN a.sha256 IS NULL OR a.state <> 'stored' THEN 'sha256 ' || s.sha256
+                        WHEN a.sha256 = s.sha256 THEN 'the same bytes as before'
+                        ELSE format('sha256 %s instead of %s', s.sha256, a.sha256) END) END)
+            FROM job j WHERE j.job_id = s.job_id;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END $$;

@@ -39,8 +39,32 @@ package struct S3Store: ObjectStore {
             switch answer {
             case .success:
                 then(.success(StoredObject(key: key, digest: sink.digest)))
+            case .failure(let problem) where problem.status != nil: explain(key, session, then)
+            case .failure(let problem): then(.failure(problem.failure))
+            }
+        }
+    }
+
+    /// Asks once more why an object cannot be read: a download drops the words of an error, and
+    /// without them a bucket that is gone looks like one object that is.
+    private func explain(
+        _ key: ObjectKey, _ session: Session,
+        _ then: @escaping (Result<StoredObject?, Failure>) -> Void
+    ) {
+        let operation = S3Operation(
+            action: "read \(key)", method: "GET", name: location.name(key),
+            headers: [Header("Range", "bytes=0-0")])
+        wire(session).send(operation) { [location] answer in
+            switch answer {
             case .failure(let problem) where problem.isMissing: then(.success(nil))
             case .failure(let problem): then(.failure(problem.failure))
+            case .success:
+                then(
+                    .failure(
+                        Failure(
+                            .unavailable, code: "storage_unavailable",
+                            "cannot read \(key) in \(location.words): it refused at first and then "
+                                + "did not; try again")))
             }
         }
     }
@@ -54,7 +78,7 @@ package struct S3Store: ObjectStore {
     }
 
     /// A link to a private object that anybody may read it by, for at most seven days.
-    package func link(to key: ObjectKey, expires: Duration, _ session: Session) -> String {
+    package func link(to key: ObjectKey, expires: Duration, _ session: Session) -> String? {
         wire(session).link(location.name(key), expires: expires)
     }
 
