@@ -85,11 +85,11 @@ package struct AssetQueries: Sendable {
                 """)
         }
         if let expiring = filter.expiring {
-            add("a.source_expires_at <= \(sql: now) + \(expiring)::interval")
+            add("a.expires_by <= \(sql: now) + \(expiring)::interval")
         }
         let order: SQL =
             switch state {
-            case .pending: "a.source_expires_at, a.job_id, a.ordinal"
+            case .pending: "a.expires_by, a.job_id, a.ordinal"
             case .lost: "a.created_at DESC, a.job_id DESC, a.ordinal DESC"
             case .stored: "a.stored_at DESC, a.job_id DESC, a.ordinal DESC"
             }

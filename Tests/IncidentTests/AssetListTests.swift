@@ -32,6 +32,8 @@ import Testing
             UPDATE holdfast.asset SET source_expires_at = CASE job_id
                 WHEN 'soon' THEN clock_timestamp() + interval '1 hour'
                 WHEN 'later' THEN clock_timestamp() + interval '9 hours' END,
+                expires_by = clock_timestamp() + CASE job_id WHEN 'soon' THEN interval '1 hour'
+                    WHEN 'later' THEN interval '9 hours' ELSE interval '1 day' END,
                 attempts = 2, error_message = 'the source answered HTTP 500'
             WHERE state = 'pending'
             """)

@@ -59,10 +59,10 @@ import Testing
         try scene.line.sql(
             """
             INSERT INTO holdfast.asset (job_id, ordinal, provider, state, source_url, object_key,
-                sha256, bytes, public_url, next_attempt_at, created_at, stored_at)
+                sha256, bytes, public_url, next_attempt_at, created_at, stored_at, expires_by)
             SELECT 'job-1', n, 'kie', 'stored', 'https://example.com/', 'a/video/job-1_' || n
                 || '.mp4', repeat('0', 64), 1, 'https://example.com/', clock_timestamp(),
-                clock_timestamp(), now() - (n / 700) * interval '1 day'
+                clock_timestamp(), now() - (n / 700) * interval '1 day', now()
             FROM generate_series(1, 1200) n
             """)
         let sample = try await scene.run("holdfast", ["asset", "verify"])

@@ -18,10 +18,10 @@ import Testing
         try connection.execute(
             """
             INSERT INTO holdfast.asset (job_id, ordinal, provider, state, source_url, object_key,
-                sha256, bytes, public_url, next_attempt_at, created_at, stored_at)
+                sha256, bytes, public_url, next_attempt_at, created_at, stored_at, expires_by)
             SELECT 'job-1', n, 'kie', CASE WHEN n <= 3000 THEN 'stored' ELSE 'pending' END,
                 repeat('x', 200), 'a/video/job-1_' || n || '.mp4', repeat('0', 64), n, '', now(),
-                now(), now() - (n / 100) * interval '1 microsecond'
+                now(), now() - (n / 100) * interval '1 microsecond', now()
             FROM generate_series(1, 4000) n
             """)
         try connection.execute("ANALYZE holdfast.asset")
