@@ -74,8 +74,14 @@ def stored(s3, asked):
 def uploads(s3, asked):
     pages = s3.get_paginator("list_multipart_uploads").paginate(
         Bucket=asked["bucket"], Prefix=asked.get("prefix", ""))
-    return [{"key": item["Key"], "id": item["UploadId"]}
-            for page in pages for item in page.get("Uploads", [])]
+    try:
+        return [{"key": item["Key"], "id": item["UploadId"]}
+                for page in pages for item in page.get("Uploads", [])]
+    except ClientError as error:
+        # rclone's word for a bucket that never had any.
+        if error.response["Error"]["Code"] == "NoSuchUpload":
+            return []
+        raise
 
 
 def put(s3, asked):
