@@ -16,7 +16,8 @@ package struct MediaType: Equatable, Sendable {
     }
 
     /// Objects are never overwritten, so that everybody may keep them.
-    package static let cacheControl = "public, max-age=31536000, immutable"
+    package static let cacheControl = "public, max-age=\(cacheSeconds), immutable"
+    static let cacheSeconds = 31_536_000
 
     /// How many bytes from the beginning `detect` wants to see; fewer when the file is shorter.
     package static let sampleBytes = 512

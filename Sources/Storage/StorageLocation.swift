@@ -6,9 +6,11 @@ package enum StorageLocation: Equatable, Sendable {
     /// A folder of this host, absolute, without a slash at the end.
     case folder(String)
     case s3(S3Location)
+    case supabase(SupabaseLocation)
 
-    /// Reads a storage URL, with percent escapes where needed: `file:///var/lib/holdfast/assets` or
-    /// `s3://bucket/prefix?endpoint=https://…&region=auto`.
+    /// Reads a storage URL, with percent escapes where needed: `file:///var/lib/holdfast/assets`,
+    /// `s3://bucket/prefix?endpoint=https://…&region=auto` or
+    /// `supabase://bucket/prefix?endpoint=https://PROJECT.supabase.co`.
     ///
     /// Throws `storage_url_invalid` (78). The URL itself is not repeated in the message, because
     /// it may hold a secret.
@@ -16,10 +18,12 @@ package enum StorageLocation: Equatable, Sendable {
         guard let colon = url.firstIndex(of: ":") else {
             throw invalid("it has no scheme")
         }
+        let rest = url[url.index(after: colon)...]
         switch url[..<colon].lowercased() {
-        case "file": return .folder(try folder(url[url.index(after: colon)...]))
-        case "s3": return .s3(try S3Location.parse(url[url.index(after: colon)...]))
-        default: throw invalid("its scheme is neither file nor s3")
+        case "file": return .folder(try folder(rest))
+        case "s3": return .s3(try S3Location.parse(rest))
+        case "supabase": return .supabase(try SupabaseLocation.parse(rest))
+        default: throw invalid("its scheme is none of file, s3 and supabase")
         }
     }
 
@@ -37,20 +41,11 @@ package enum StorageLocation: Equatable, Sendable {
         switch self {
         case .folder(let path): return FileStore(root: path)
         case .s3(let location):
-            let ours = try Self.pair("HOLDFAST_S3_", variable)
-            var keys = ours
-            if keys == nil { keys = try Self.pair("AWS_", variable) }
-            guard let keys else {
-                throw Self.missingKey(
-                    "HOLDFAST_S3_ACCESS_KEY_ID and HOLDFAST_S3_SECRET_ACCESS_KEY")
-            }
-            let signer = SigV4(
-                accessKeyID: keys.id, secretAccessKey: keys.secret,
-                // A session's token belongs to the pair of the same family.
-                sessionToken: try variable(
-                    ours == nil ? "AWS_SESSION_TOKEN" : "HOLDFAST_S3_SESSION_TOKEN"),
-                region: location.region)
-            return S3Store(location, signer, clock: clock)
+            return S3Store(location, try Self.signer(location, variable), clock: clock)
+        case .supabase(let location):
+            let name = "HOLDFAST_SUPABASE_SERVICE_KEY"
+            guard let key = try variable(name) else { throw Self.missingKey(name) }
+            return SupabaseStore(location, serviceKey: key)
         }
     }
 
@@ -59,7 +54,25 @@ package enum StorageLocation: Equatable, Sendable {
         switch self {
         case .folder(let path): path
         case .s3(let location): "\(location.words), profile \(location.profile.name.rawValue)"
+        case .supabase(let location): "\(location.words), Supabase Storage"
         }
+    }
+
+    private static func signer(
+        _ location: S3Location, _ variable: (String) throws(Failure) -> String?
+    ) throws(Failure) -> SigV4 {
+        let ours = try pair("HOLDFAST_S3_", variable)
+        var keys = ours
+        if keys == nil { keys = try pair("AWS_", variable) }
+        guard let keys else {
+            throw missingKey("HOLDFAST_S3_ACCESS_KEY_ID and HOLDFAST_S3_SECRET_ACCESS_KEY")
+        }
+        return SigV4(
+            accessKeyID: keys.id, secretAccessKey: keys.secret,
+            // A session's token belongs to the pair of the same family.
+            sessionToken: try variable(
+                ours == nil ? "AWS_SESSION_TOKEN" : "HOLDFAST_S3_SESSION_TOKEN"),
+            region: location.region)
     }
 
     private static func pair(
@@ -108,7 +121,8 @@ package enum StorageLocation: Equatable, Sendable {
             .configuration, code: "storage_url_invalid",
             "HOLDFAST_STORAGE_URL: \(reason); set it to a folder,"
                 + " like file:///var/lib/holdfast/assets, or to a bucket,"
-                + " like s3://bucket/prefix?endpoint=https://host&region=auto")
+                + " like s3://bucket/prefix?endpoint=https://host&region=auto or"
+                + " supabase://bucket/prefix?endpoint=https://PROJECT.supabase.co")
     }
 
     static func invalidBucket(_ reason: String) -> Failure { invalid(reason) }

@@ -44,7 +44,7 @@ class Tus:
     """A resumable upload of Supabase."""
 
     key: str
-    length: int
+    length: int | None  # None as long as it is deferred
     headers: dict
     upsert: bool
     body: bytearray = field(default_factory=bytearray)
@@ -70,7 +70,7 @@ class Fault:
     reset: bool = False
     seconds: float = 60
     bit: int = 0
-    done: bool = False  # the operation has its effect all the same
+    done: bool = False  # the operation has its effect all the same, as far as it came
 
     def fits(self, method, operation, key, headers):
         return (self.times != 0 and self.method in ("", method)

@@ -178,11 +178,12 @@ class Stub(Handler):
                     fault = bucket.take_fault(
                         request.method, operation, entry["key"], request.headers)
                 self.fail_before(fault)
-                request.body = self.receive(fault)
+                request.body = self.receive(request, bucket, fault)
                 entry["body_length"] = len(request.body)
                 answer = self.decide(request, operation, bucket, fault)
             except S3Error as error:
-                answer = s3operations.error_answer(error, request)
+                answer = (supabase.ordered(error) if request.is_rest
+                          else s3operations.error_answer(error, request))
             self.send(request, answer, bucket, fault)
         except Gone:
             entry["code"] = entry["code"] or "dropped"
@@ -190,7 +191,7 @@ class Stub(Handler):
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = answer_any
 
-    def receive(self, fault):
+    def receive(self, request, bucket, fault):
         if "chunked" in (self.headers.get("Transfer-Encoding") or ""):
             self.close_connection = True
             raise S3Error(501, "NotImplemented", "A header you provided implies functionality that "
@@ -203,8 +204,10 @@ class Stub(Handler):
             return bytes(self.read_body(
                 until=fault.after if fault and fault.kind == "drop-request" else None))
         except Gone as gone:
-            self.entry["body_length"] = gone.args[0] if gone.args else fault.after
-            raise
+            self.entry["body_length"] = len(gone.args[0])
+            if fault and fault.done and self.entry["operation"] == "TusPatch":
+                supabase.keep_piece(request, bucket, gone.args[0])
+            self.hang_up()
 
     def fail_before(self, fault):
         if not fault:

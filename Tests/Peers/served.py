@@ -59,16 +59,17 @@ class Handler(BaseHTTPRequestHandler):
         return go_on
 
     def read_body(self, until=None):
-        """The body, or as much of it as comes before `until` bytes; `Gone` when it ends early."""
+        """The body; `Gone` with what came of it when it ends early, or after `until` bytes."""
         length = int(self.headers.get("Content-Length") or 0)
         body = bytearray()
         while len(body) < length:
             if until is not None and len(body) >= until:
-                self.hang_up()
-            chunk = self.rfile.read(min(CHUNK, length - len(body), (until or length)))
+                raise Gone(body)
+            left = length if until is None else until
+            chunk = self.rfile.read(min(CHUNK, length - len(body), left - len(body)))
             if not chunk:
                 self.close_connection = True
-                raise Gone(len(body))
+                raise Gone(body)
             body += chunk
         return body
 

@@ -359,8 +359,8 @@ def supabase(peer):
         return rest("POST", "/storage/v1/upload/resumable", key | more | {
             "Tus-Resumable": "1.0.0", "Upload-Length": str(length), "Upload-Metadata": said})
 
-    def patch(path, offset, body):
-        return rest("PATCH", path, key | {
+    def patch(path, offset, body, **more):
+        return rest("PATCH", path, key | more | {
             "Tus-Resumable": "1.0.0", "Upload-Offset": str(offset),
             "Content-Type": "application/offset+octet-stream"}, body)
 
@@ -378,6 +378,19 @@ def supabase(peer):
     head = peer.ask("HEAD", "tus/a.mp4")[2]
     peer.expect("its type", (head.get("content-type"), head.get("cache-control")),
                 [("video/mp4", "max-age=3600")])
+    peer.expect("a browser", rest("GET", there, key | {"User-Agent": "Mozilla/5.0"}), 401)
+    late = begin("", "tus/c.mp4", **{"Upload-Defer-Length": "1"})
+    peer.expect("begun without a length", late, 201)
+    late = urlsplit(late[2]["location"]).path
+    peer.expect("a chunk of it", patch(late, 0, b"x" * chunk), 204)
+    peer.expect("no length yet", (rest("HEAD", late)[2].get("upload-defer-length"), ""),
+                [("1", "")])
+    peer.expect("its end without a length", patch(late, chunk, b"x"), 400)
+    length = {"Upload-Length": str(chunk + 1)}
+    peer.expect("its end", patch(late, chunk, b"x", **length), 204)
+    peer.expect("not without either length", begin("", "tus/d.mp4"), 400)
+    known = urlsplit(begin(5, "tus/e.mp4")[2]["location"]).path
+    peer.expect("a length said twice", patch(known, 0, b"x" * 5, **length), 400)
     peer.expect("not twice", begin(5), 409)
     peer.expect("but replaced", begin(5, **{"x-upsert": "true"}), 201)
     other = urlsplit(begin(5, "tus/b.mp4")[2]["location"]).path

@@ -1,7 +1,9 @@
 """Supabase Storage beside its S3 path: the REST interface and resumable uploads (tus 1.0.0).
 
 Errors have the status 400 whatever happened; what happened is in the body. Resumable uploads are
-the exception: there the status is the real one and the body plain text.
+the exception: there the status is the real one and the body plain text, but for a wrong key.
+
+Of writers that meet at one key the first to complete wins, as Supabase's documentation has it.
 """
 
 import base64
@@ -27,6 +29,14 @@ def failure(status, error, message):
 
 def refused(status, message):
     return s3operations.Answer(status, {"Content-Type": "text/plain"}, message.encode(), message)
+
+
+def ordered(error):
+    """A fault that a test ordered, as a gateway in front of the storage answers."""
+    body = error.body or json.dumps(
+        {"statusCode": str(error.status), "error": error.code, "message": error.message})
+    kind = {"Content-Type": "application/json"}
+    return s3operations.Answer(error.status, kind | error.headers, body.encode(), error.code)
 
 
 def answer_json(value):
@@ -76,9 +86,10 @@ def name_operation(request, entry):
 
 def run(request, operation, bucket, key):
     is_tus = operation.startswith("Tus")
+    if "Mozilla" in request.header("user-agent"):
+        return s3operations.Answer(401, {}, b"", "secret keys are not for browsers")
     if operation != "TusHead" and request.header("authorization") != f"Bearer {SERVICE_KEY}":
-        message = "Invalid Compact JWS"
-        return refused(403, message) if is_tus else failure(403, "Unauthorized", message)
+        return failure(403, "Unauthorized", "Invalid Compact JWS")
     if bucket.profile_name != "supabase":
         return failure(404, "Bucket not found", "Bucket not found")
     if operation in ("RestCreate", "RestUpdate", "TusCreate") and not re.fullmatch(
@@ -151,7 +162,8 @@ def tus_create(request, bucket, key):
     if request.header("tus-resumable") != "1.0.0":
         return refused(412, "Tus-Resumable Required")
     length, said = request.header("upload-length"), metadata(request)
-    if not length.isdigit():
+    is_deferred = request.header("upload-defer-length") == "1"
+    if length.isdigit() == is_deferred:
         return refused(400, "Upload-Length or Upload-Defer-Length header required")
     upsert = request.header("x-upsert") == "true"
     if key in bucket.objects and not upsert:
@@ -162,8 +174,16 @@ def tus_create(request, bucket, key):
     name = f"{bucket.name}/{key}/{uuid.uuid4()}"
     code = base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
     with bucket.lock:
-        bucket.resumable[code] = Tus(key, int(length), headers, upsert)
+        bucket.resumable[code] = Tus(key, int(length) if length else None, headers, upsert)
     return tus(201, Location=f"http://{request.header('host')}{RESUMABLE}/{code}")
+
+
+def keep_piece(request, bucket, body):
+    """What came of a piece before its connection broke, as the server there keeps it."""
+    with bucket.lock:
+        upload = bucket.resumable.get(request.path.rpartition("/")[2])
+        if upload and request.header("upload-offset") == str(len(upload.body)):
+            upload.body += body
 
 
 def tus_patch(request, bucket, key):
@@ -179,10 +199,14 @@ def tus_patch(request, bucket, key):
         offset, end = len(upload.body), len(upload.body) + len(request.body)
         if request.header("upload-offset") != str(offset):
             return refused(409, "Upload-Offset conflict")
-        if end > upload.length:
+        if said := request.header("upload-length"):
+            if upload.length is not None or not said.isdigit() or int(said) < offset:
+                return refused(400, "Upload-Length or Upload-Defer-Length header required")
+            upload.length = int(said)
+        if upload.length is not None and end > upload.length:
             return refused(413, "Upload-Length exceeded")
-        if end < upload.length and len(request.body) != CHUNK:
-            return refused(400, "chunks have 6 MiB, all but the last")
+        if end != upload.length and end % CHUNK:
+            return refused(400, "chunks end every 6 MiB, all but the last")
         upload.body += request.body
         if end == upload.length:
             body = bytes(upload.body)
@@ -196,8 +220,9 @@ def tus_head(request, bucket, key):
     upload = bucket.resumable.get(request.path.rpartition("/")[2])
     if not upload:
         return refused(404, "The file for this url was not found")
-    return tus(200, Upload_Offset=len(upload.body), Upload_Length=upload.length,
-               Cache_Control="no-store")
+    length = ({"Upload_Defer_Length": 1} if upload.length is None
+              else {"Upload_Length": upload.length})
+    return tus(200, Upload_Offset=len(upload.body), Cache_Control="no-store", **length)
 
 
 def tus_delete(request, bucket, key):

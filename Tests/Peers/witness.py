@@ -77,8 +77,11 @@ def uploads(s3, asked):
     try:
         return [{"key": item["Key"], "id": item["UploadId"]}
                 for page in pages for item in page.get("Uploads", [])]
-    except s3.exceptions.NoSuchUpload:
-        return []  # rclone has no empty list to give.
+    except ClientError as error:
+        # rclone's word for a bucket that never had any.
+        if error.response["Error"]["Code"] == "NoSuchUpload":
+            return []
+        raise
 
 
 def put(s3, asked):

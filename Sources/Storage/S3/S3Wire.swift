@@ -13,25 +13,20 @@ struct S3Operation {
     var headers: [Header] = []
     /// A small body.
     var text: String?
-    /// A large body, with its SHA-256 in hexadecimal.
-    var body: (bytes: RequestBody, sha256: String)?
+    /// A large one.
+    var part: Part?
     /// A merge of ten thousand parts takes a server minutes.
     var timeout = Duration.seconds(300)
 }
 
-/// Signs operations, sends them, and asks again while that can help.
-///
-/// Waits double from a fifth of a second, with full jitter, up to five attempts; what the store
-/// asks for in `Retry-After` is kept to, up to 30 seconds.
-final class S3Wire {
+/// Signs operations and sends them.
+struct S3Wire {
+    typealias Answer = StoreWire.Answer
+
     let location: S3Location
-    let session: Session
+    let wire: StoreWire
     private let signer: SigV4
     private let clock: @Sendable () -> Instant
-    private var chance = SystemRandomNumberGenerator()
-
-    static let attempts = 5
-    private static let backoff = Backoff(base: .milliseconds(200), maximum: .seconds(5))
 
     init(
         _ location: S3Location, _ signer: SigV4, _ session: Session,
@@ -39,47 +34,22 @@ final class S3Wire {
     ) {
         self.location = location
         self.signer = signer
-        self.session = session
         self.clock = clock
-    }
-
-    typealias Answer = Result<Response, S3Problem>
-
-    func send(
-        _ operation: S3Operation, attempt: Int = 1, then: @escaping (Answer) -> Void
-    ) {
-        session.send(request(operation), body: operation.body?.bytes) { [self] result in
-            let problem: S3Problem?
-            switch result {
-            case .success(let response):
-                problem = S3Problem(response, operation.action, location, now: clock())
-                if problem == nil { return then(.success(response)) }
-            case .failure(let error): problem = S3Problem(error, operation.action, location)
-            }
-            guard let problem else { return }
-            guard problem.mayPass, attempt < Self.attempts else { return then(.failure(problem)) }
-            let wait = Self.backoff.wait(attempt: attempt, using: &chance)
-            session.after(max(wait, problem.retryAfter ?? .zero)) { [self] in
-                send(operation, attempt: attempt + 1, then: then)
-            }
+        wire = StoreWire(session, place: location.words) { response, action in
+            StoreProblem(s3: response, action, location, now: clock())
         }
     }
 
-    /// A GET whose body goes to `sink`; asked once.
+    func send(_ operation: S3Operation, then: @escaping (Answer) -> Void) {
+        wire.send(
+            operation.action, body: operation.part?.body, { request(operation) }, then: then)
+    }
+
+    /// A GET whose body goes to `sink`.
     func download(
-        _ operation: S3Operation, sink: any DownloadSink, then: @escaping (Answer) -> Void
+        _ operation: S3Operation, into sink: DigestSink, then: @escaping (Answer) -> Void
     ) {
-        var request = request(operation)
-        request.bodyLimitBytes = .max
-        session.download(request, sink: sink) { [self] result in
-            switch result {
-            case .success(let response):
-                let problem = S3Problem(response, operation.action, location, now: clock())
-                then(problem.map { .failure($0) } ?? .success(response))
-            case .failure(let error):
-                then(.failure(S3Problem(error, operation.action, location)))
-            }
-        }
+        wire.download(operation.action, into: sink, { request(operation) }, then: then)
     }
 
     /// A link that anybody may read the object by until it expires.
@@ -94,7 +64,7 @@ final class S3Wire {
         let path = location.path(operation.name)
         let bytes = operation.text.map { Array($0.utf8) }
         let hash =
-            operation.body?.sha256
+            operation.part?.sha256.map(Hex.text)
             ?? bytes.map { Hex.text(SHA256.hash(data: $0)) } ?? SigV4.emptyHash
         let subject = SigV4.Subject(
             method: operation.method, host: location.host, path: path, query: operation.query,

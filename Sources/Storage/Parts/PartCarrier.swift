@@ -1,0 +1,34 @@
+import HTTP
+
+/// How a kind of store takes a file in parts.
+protocol PartCarrier: AnyObject {
+    /// Bytes of each part but the last.
+    var partBytes: Int { get }
+    var sums: Part.Sums { get }
+    /// Whether a key that is taken is refused by the server itself.
+    var isCreateOnly: Bool { get }
+    /// Whether the last part makes the object visible, and so goes with `publish`.
+    var holdsLastBack: Bool { get }
+    /// The store, for messages.
+    var place: String { get }
+
+    /// Sends a part of a file that has others; nil when the store has it.
+    func carry(_ part: Part, then: @escaping (StoreProblem?) -> Void)
+
+    /// Makes the object visible under `key`, unless one is there.
+    ///
+    /// `last` is the part that was held back, or the only one; nil where all were carried or the
+    /// file is empty.
+    func publish(
+        _ last: Part?, as key: ObjectKey, _ digest: Digest,
+        then: @escaping (StoreWire.Answer) -> Void)
+
+    /// What the store says of an object, without its bytes.
+    func look(at key: ObjectKey, then: @escaping (StoreWire.Answer) -> Void)
+
+    /// Whether that contradicts the bytes of a file of one part.
+    func contradicts(_ head: Response, _ only: Part) -> Bool
+
+    /// Removes what the store has of the upload, once nothing is on its way there.
+    func giveUp()
+}

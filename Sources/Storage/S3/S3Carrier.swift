@@ -1,0 +1,184 @@
+import Core
+import HTTP
+
+/// Takes the parts of a large file as a multipart upload, and joins them when it is published.
+final class S3Carrier: PartCarrier {
+    let partBytes: Int
+    let holdsLastBack = false
+    private let key: ObjectKey
+    private let type: MediaType
+    private let wire: S3Wire
+
+    private typealias Waiting = (part: Part, then: (StoreProblem?) -> Void)
+    /// Held back until the store has given the upload its id.
+    private var held: [Waiting] = []
+    /// The store's name for the upload in parts; nil while there is none.
+    private var multipartID: String?
+    private var isCreating = false
+    private var partsUnderWay = 0
+    private var receipts: [Int: PartReceipt] = [:]
+    private var isOver = false
+
+    init(_ object: NewObject, _ wire: S3Wire) {
+        key = object.key
+        type = object.type
+        self.wire = wire
+        partBytes = S3Part.size(for: object.bytes)
+    }
+
+    var place: String { wire.location.words }
+    var isCreateOnly: Bool { wire.location.profile.isCreateOnly }
+    // The signature wants the SHA-256 in any case.
+    var sums: Part.Sums { checksSHA256 ? .sha256 : [.sha256, .md5] }
+
+    private var checksSHA256: Bool { wire.location.profile.checksum == .sha256 }
+
+    /// Said with the first byte, because nothing of it can be changed later.
+    private var contentHeaders: [Header] {
+        [
+            Header("Content-Type", type.contentType),
+            Header("Content-Disposition", type.disposition),
+            Header("Cache-Control", MediaType.cacheControl),
+        ]
+    }
+
+    private var createOnly: [Header] { isCreateOnly ? [Header("If-None-Match", "*")] : [] }
+
+    // MARK: Parts
+
+    func carry(_ part: Part, then: @escaping (StoreProblem?) -> Void) {
+        held.append((part, then))
+        multipartID == nil ? create() : sendHeld()
+    }
+
+    private func create() {
+        guard !isCreating else { return }
+        isCreating = true
+        var operation = operation("begin to store \(key)", "POST", key)
+        operation.query = [("uploads", "")]
+        operation.headers = contentHeaders
+        if checksSHA256 { operation.headers.append(Header("x-amz-checksum-algorithm", "SHA256")) }
+        // Whoever asked may have given up meanwhile, and this must be undone then.
+        wire.send(operation) { [self] answer in
+            isCreating = false
+            switch answer {
+            case .failure(let problem): failHeld(problem)
+            case .success(let response):
+                multipartID = XMLText.first(
+                    "UploadId", in: String(decoding: response.body, as: UTF8.self))
+                guard multipartID != nil else { return failHeld(unclear("no UploadId")) }
+                isOver ? abort() : sendHeld()
+            }
+        }
+    }
+
+    private func sendHeld() {
+        guard let multipartID else { return }
+        let sending = held
+        held = []
+        for waiting in sending { send(waiting, multipartID) }
+    }
+
+    private func failHeld(_ problem: StoreProblem) {
+        let failing = held
+        held = []
+        for waiting in failing { waiting.then(problem) }
+    }
+
+    private func send(_ waiting: Waiting, _ multipartID: String) {
+        let part = waiting.part
+        guard part.number <= S3Part.most else {
+            return waiting.then(unclear("more than \(S3Part.most) parts of \(partBytes) bytes"))
+        }
+        partsUnderWay += 1
+        var operation = operation("store part \(part.number) of \(key)", "PUT", key)
+        operation.query = [("partNumber", "\(part.number)"), ("uploadId", multipartID)]
+        operation.headers = part.checksumHeaders
+        operation.part = part
+        wire.send(operation) { [self] answer in
+            partsUnderWay -= 1
+            // The part may have come after the upload was given up, and costs money there.
+            if isOver { return abort() }
+            waiting.then(problem(answer, part))
+        }
+    }
+
+    /// Keeps the receipt for a part; what is wrong with the answer, if anything is.
+    private func problem(_ answer: StoreWire.Answer, _ part: Part) -> StoreProblem? {
+        switch answer {
+        case .failure(let problem): return problem
+        case .success(let response):
+            guard let etag = response.header("ETag"), !part.isContradicted(by: response) else {
+                return unclear("another checksum than was sent")
+            }
+            receipts[part.number] = PartReceipt(
+                etag: etag, checksum: checksSHA256 ? part.checksum : nil)
+            return nil
+        }
+    }
+
+    func giveUp() {
+        isOver = true
+        held = []
+        abort()
+    }
+
+    /// Gives up what the store keeps of the upload; a failure leaves it to the next claim's search.
+    private func abort() {
+        guard let multipartID, partsUnderWay == 0 else { return }
+        var operation = operation("give up an upload of \(key)", "DELETE", key)
+        operation.query = [("uploadId", multipartID)]
+        wire.send(operation) { _ in }
+    }
+
+    // MARK: Publishing
+
+    func publish(
+        _ last: Part?, as wanted: ObjectKey, _ digest: Digest,
+        then: @escaping (StoreWire.Answer) -> Void
+    ) {
+        wire.send(multipartID.map(join) ?? whole(last, wanted), then: then)
+    }
+
+    private func whole(_ part: Part?, _ wanted: ObjectKey) -> S3Operation {
+        var operation = operation("store \(wanted)", "PUT", wanted)
+        operation.headers = contentHeaders + createOnly + (part?.checksumHeaders ?? [])
+        operation.part = part
+        if part == nil { operation.text = "" }
+        return operation
+    }
+
+    private func join(_ multipartID: String) -> S3Operation {
+        let parts = receipts.sorted { $0.key < $1.key }.map { number, receipt in
+            "<Part><PartNumber>\(number)</PartNumber><ETag>\(XMLText.escaped(receipt.etag))</ETag>"
+                + (receipt.checksum.map { "<ChecksumSHA256>\($0)</ChecksumSHA256>" } ?? "")
+                + "</Part>"
+        }
+        var operation = operation("store \(key)", "POST", key)
+        operation.query = [("uploadId", multipartID)]
+        operation.headers = [Header("Content-Type", "application/xml")] + createOnly
+        operation.text =
+            "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+            + parts.joined() + "</CompleteMultipartUpload>"
+        operation.timeout = .seconds(900)
+        return operation
+    }
+
+    func look(at wanted: ObjectKey, then: @escaping (StoreWire.Answer) -> Void) {
+        var operation = operation("look at \(wanted)", "HEAD", wanted)
+        if checksSHA256 { operation.headers = [Header("x-amz-checksum-mode", "ENABLED")] }
+        wire.send(operation, then: then)
+    }
+
+    func contradicts(_ head: Response, _ only: Part) -> Bool { only.isContradicted(by: head) }
+
+    // MARK: Words
+
+    private func operation(_ action: String, _ method: String, _ key: ObjectKey) -> S3Operation {
+        S3Operation(action: action, method: method, name: wire.location.name(key))
+    }
+
+    private func unclear(_ what: String) -> StoreProblem {
+        StoreProblem(unclear: what, "store \(key)", at: place)
+    }
+}
