@@ -58,9 +58,11 @@ extension StorageMirror {
         _ landing: Landing, _ failure: Failure, _ connection: borrowing Connection
     ) throws {
         guard failure.status == .needsPerson else { throw failure }
-        report.add(
-            .init(jobID: landing.item.jobID, code: failure.code, message: failure.message),
-            status: .needsPerson)
+        if failure.code != UploadFailure.gone {
+            report.add(
+                .init(jobID: landing.item.jobID, code: failure.code, message: failure.message),
+                status: .needsPerson)
+        }
         try putOff(landing, failure.message, connection)
     }
 

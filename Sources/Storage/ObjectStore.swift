@@ -101,6 +101,12 @@ package protocol Upload: AnyObject {
     func cancel()
 }
 
+/// Codes of failures that concern one upload and not the store.
+package enum UploadFailure {
+    /// The store has forgotten the upload; the file is to be begun anew, and nobody need look.
+    package static let gone = "upload_gone"
+}
+
 /// What became of an object that was to be published.
 package enum PublishResult: Equatable, Sendable {
     case published

@@ -77,6 +77,11 @@ struct StoreRefusal {
         Failure(.needsPerson, code: "storage_refused", "\(what); \(fix)")
     }
 
+    /// About this one upload: the file is begun anew, and nobody need look.
+    var uploadIsGone: Failure {
+        Failure(.needsPerson, code: UploadFailure.gone, "\(what); the next run begins anew")
+    }
+
     var isFull: Failure {
         Failure(
             .unavailable, code: "disk_full",

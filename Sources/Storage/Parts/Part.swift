@@ -37,8 +37,10 @@ final class Part {
     }
 
     /// No bytes follow.
-    func seal() {
-        sha256 = sha256Hash.map { Array($0.finalize()) }
+    ///
+    /// - Parameter whole: The hash of the file up to here, where that is this part and no more.
+    func seal(whole: SHA256?) {
+        sha256 = (whole ?? sha256Hash).map { Array($0.finalize()) }
         md5 = md5Hash.map { Array($0.finalize()) }
     }
 }

@@ -48,11 +48,12 @@ final class PartGatherer {
                 "\(piece.count) bytes were written at once; a part has \(partBytes)")
         }
         guard !waitsForRoom, reserve(for: piece.count) else { return .full }
-        hash.update(bufferPointer: piece)
-        bytes += piece.count
         var rest = piece
         while !rest.isEmpty, let part = partWithRoom(handOn) {
-            rest = UnsafeRawBufferPointer(rebasing: rest[part.append(rest)...])
+            let taken = part.append(rest)
+            hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: rest[..<taken]))
+            bytes += taken
+            rest = UnsafeRawBufferPointer(rebasing: rest[taken...])
         }
         return .taken
     }
@@ -60,7 +61,7 @@ final class PartGatherer {
     /// No bytes follow: the last part, nil of an empty file, and the digest of them all.
     func end() -> (last: Part?, digest: Digest) {
         let last = filling
-        last?.seal()
+        seal(last)
         giveUp()
         return (last, Digest(bytes: bytes, sha256: Hex.text(hash.finalize())))
     }
@@ -78,12 +79,15 @@ final class PartGatherer {
         next = nil
         count += 1
         if let full = filling {
-            full.seal()
+            seal(full)
             handOn(full)
         }
-        filling = Part(number: count, body: body, sums)
+        // The hash of the file is that of its first part, as long as there is no second.
+        filling = Part(number: count, body: body, count == 1 ? sums.subtracting(.sha256) : sums)
         return filling
     }
+
+    private func seal(_ part: Part?) { part?.seal(whole: part?.number == 1 ? hash : nil) }
 
     // MARK: Room
 

@@ -42,6 +42,7 @@ struct S3Answer {
     func failure(now: Instant) -> Failure {
         switch code {
         case "NoSuchBucket": return refusal.bucketIsMissing
+        case "NoSuchUpload": return refusal.uploadIsGone
         case "InvalidAccessKeyId":
             return wrongKey("correct HOLDFAST_S3_ACCESS_KEY_ID")
         case "SignatureDoesNotMatch":

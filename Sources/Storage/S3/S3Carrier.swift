@@ -28,8 +28,7 @@ final class S3Carrier: PartCarrier {
 
     var place: String { wire.location.words }
     var isCreateOnly: Bool { wire.location.profile.isCreateOnly }
-    // The signature wants the SHA-256 in any case.
-    var sums: Part.Sums { checksSHA256 ? .sha256 : [.sha256, .md5] }
+    var sums: Part.Sums { checksSHA256 ? .sha256 : .md5 }
 
     private var checksSHA256: Bool { wire.location.profile.checksum == .sha256 }
 

@@ -63,13 +63,11 @@ struct S3Wire {
     private func request(_ operation: S3Operation) -> Request {
         let path = location.path(operation.name)
         let bytes = operation.text.map { Array($0.utf8) }
-        let hash =
-            operation.part?.sha256.map(Hex.text)
-            ?? bytes.map { Hex.text(SHA256.hash(data: $0)) } ?? SigV4.emptyHash
         let subject = SigV4.Subject(
             method: operation.method, host: location.host, path: path, query: operation.query,
             headers: operation.headers)
-        let headers = signer.signedHeaders(subject, payloadHash: hash, now: clock())
+        let headers = signer.signedHeaders(
+            subject, payloadHash: Self.payloadHash(operation.part, bytes), now: clock())
         let query = SigV4.canonicalQuery(operation.query)
         return Request(
             method: operation.method,
@@ -78,5 +76,14 @@ struct S3Wire {
             headers: headers, body: bytes, timeout: operation.timeout,
             // What is written is the same bytes under the same key, or nothing.
             isRepeatable: true)
+    }
+
+    /// The body's own hash is signed, except of parts that are hashed by another sum: that one stands
+    /// in a header, which is signed.
+    private static func payloadHash(_ part: Part?, _ bytes: [UInt8]?) -> String {
+        guard let part else {
+            return bytes.map { Hex.text(SHA256.hash(data: $0)) } ?? SigV4.emptyHash
+        }
+        return part.sha256.map(Hex.text) ?? SigV4.unsignedPayload
     }
 }

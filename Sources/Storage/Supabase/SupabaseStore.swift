@@ -100,6 +100,8 @@ struct SupabaseSite {
                 // Secret keys are refused to whatever looks like a browser.
                 Header("User-Agent", "holdfast"),
             ],
-            body: text.map { Array($0.utf8) }, timeout: .seconds(300), isRepeatable: true)
+            body: text.map { Array($0.utf8) }, timeout: .seconds(300),
+            // A piece counts from where the last one ended, so that no second one may follow unasked.
+            isRepeatable: method != "PATCH")
     }
 }
