@@ -49,15 +49,17 @@ package struct Client: ~Copyable {
 
     /// Drives the transfers for at most `wait`; returns those that ended as soon as one did.
     ///
-    /// Returns at once when nothing is in flight.
-    package mutating func step(wait: Duration) -> [Completion] {
+    /// Returns at once when nothing is in flight, and early when `isEnough` says so.
+    package mutating func step(
+        wait: Duration, isEnough: () -> Bool = { false }
+    ) -> [Completion] {
         let until = ContinuousClock.now + min(wait, .seconds(3600))
         while true {
             var running = Int32(0)
             check(curl_multi_perform(multi, &running))
             collect()
             let left = until - ContinuousClock.now
-            guard ended.isEmpty, !transfers.isEmpty, left > .zero else { break }
+            guard ended.isEmpty, !transfers.isEmpty, left > .zero, !isEnough() else { break }
             let milliseconds = Int32(clamping: left.milliseconds + 1)
             check(curl_multi_poll(multi, nil, 0, milliseconds, nil))
         }

@@ -15,6 +15,7 @@ package final class Session {
     private var starting: [(tag: Int, request: Request, body: RequestBody?)] = []
     private var alarms: [(due: ContinuousClock.Instant, ring: () -> Void)] = []
     private var lastTag = 0
+    private var isInterrupted = false
 
     /// - Parameter bodyBytes: What the bodies of all uploads together may take of memory.
     package init(bodyBytes: Int = 15 << 20) throws(HTTPError) {
@@ -80,10 +81,11 @@ package final class Session {
         let limit = due.map { max(.zero, min(wait, $0 - .now)) } ?? wait
         var left: [Completion] = []
         if client.inFlight > 0 {
-            left = client.step(wait: limit)
+            left = client.step(wait: limit) { isInterrupted }
         } else if limit > .zero, due != nil {
             poll(nil, 0, Int32(clamping: limit.milliseconds + 1))
         }
+        isInterrupted = false
         ring()
         left.removeAll { completion in
             guard let handler = handlers.removeValue(forKey: completion.tag) else { return false }
@@ -93,6 +95,9 @@ package final class Session {
         bodies.wakeWaiting()
         return left
     }
+
+    /// Has the step under way come back soon: for a sink that has something to tell.
+    package func interrupt() { isInterrupted = true }
 
     /// Moves everything on until `isOver`, for commands that do one thing after the other.
     package func run(until isOver: () -> Bool) {

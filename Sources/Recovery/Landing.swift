@@ -52,9 +52,13 @@ final class Landing: DownloadSink {
     /// When it was first fetched in this run; its time limit counts from here.
     var firstFetch: ContinuousClock.Instant?
 
-    init(_ item: FileItem, limitBytes: Int64) {
+    private let whenReady: () -> Void
+
+    /// - Parameter whenReady: Called by the sink when the type can be told.
+    init(_ item: FileItem, limitBytes: Int64, whenReady: @escaping () -> Void) {
         self.item = item
         self.limitBytes = limitBytes
+        self.whenReady = whenReady
     }
 
     /// Whether the source's refusal can mean that the file is gone.
@@ -114,7 +118,10 @@ final class Landing: DownloadSink {
             head.append(contentsOf: bytes)
             received += Int64(bytes.count)
             resumption.keep(bytes)
-            if head.count >= MediaType.sampleBytes { phase = .ready }
+            if head.count >= MediaType.sampleBytes {
+                phase = .ready
+                whenReady()
+            }
             return .taken
         case .streaming: return stream(bytes)
         }

@@ -131,7 +131,9 @@ package struct StorageMirror: ~Copyable {
         report.examined += items.count
         tally.claimed(items)
         for item in items {
-            let landing = Landing(item, limitBytes: wiring.run.maxFileBytes)
+            let landing = Landing(item, limitBytes: wiring.run.maxFileBytes) { [session] in
+                session.interrupt()
+            }
             if files.purpose == .refetch {
                 // It goes to the key that the asset has, or to one behind it.
                 landing.conflicts = item.objectKey.flatMap(ObjectKey.init)?.alternativeNumber ?? 0

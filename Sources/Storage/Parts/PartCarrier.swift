@@ -26,8 +26,8 @@ protocol PartCarrier: AnyObject {
     /// What the store says of an object, without its bytes.
     func look(at key: ObjectKey, then: @escaping (StoreWire.Answer) -> Void)
 
-    /// Whether that contradicts the bytes of a file of one part.
-    func contradicts(_ head: Response, _ only: Part) -> Bool
+    /// What an answer says of the bytes of a file of one part; nil where it says nothing.
+    func isConfirmed(by response: Response, _ only: Part) -> Bool?
 
     /// Removes what the store has of the upload, once nothing is on its way there.
     func giveUp()

@@ -72,6 +72,8 @@ final class PartUpload: Upload {
     }
 
     private var isInParts: Bool { parts.count > 1 }
+    /// The part that is the whole file.
+    private var only: Part? { isInParts ? nil : last }
 
     private func finishIfComplete() {
         guard stage == .finishing, partsUnderWay == 0, let digest else { return }
@@ -108,7 +110,12 @@ final class PartUpload: Upload {
     ) {
         carrier.publish(last, as: wanted, digest) { [self] answer in
             switch answer {
-            case .success: confirm(wanted, digest, end)
+            case .success(let response):
+                // The store compared the bytes as it took them, so that it need not be asked.
+                if let only, carrier.isConfirmed(by: response, only) == true {
+                    return end(.success(.published))
+                }
+                confirm(wanted, digest, end)
             case .failure(let problem) where problem.isTaken || problem.isMissing:
                 // Taken, or published by an attempt of ours whose answer was lost.
                 find(wanted) { there in
@@ -144,9 +151,8 @@ final class PartUpload: Upload {
             switch answer {
             case .failure(let problem): end(.failure(problem.failure))
             case .success(let head):
-                let only = isInParts ? nil : last
                 guard head.header("Content-Length").flatMap({ Int($0) }) == digest.bytes,
-                    only.map({ carrier.contradicts(head, $0) }) != true
+                    only.map({ carrier.isConfirmed(by: head, $0) }) != false
                 else {
                     return end(
                         .failure(

@@ -19,15 +19,28 @@ extension Part {
     var checksum: String? { sha256.map(Base64.encode) }
 
     /// The headers by which the server can tell that it got these bytes.
-    var checksumHeaders: [Header] {
-        if let md5 { return [Header("Content-MD5", Base64.encode(md5))] }
-        return checksum.map { [Header("x-amz-checksum-sha256", $0)] } ?? []
+    func headers(_ checksum: S3Profile.Checksum) -> [Header] {
+        switch checksum {
+        case .sha256: self.checksum.map { [Header("x-amz-checksum-sha256", $0)] } ?? []
+        case .md5: md5.map { [Header("Content-MD5", Base64.encode($0))] } ?? []
+        case .etag: []
+        }
     }
 
-    /// Whether an answer contradicts the bytes that were sent.
-    func isContradicted(by response: Response) -> Bool {
-        guard let told = response.header("x-amz-checksum-sha256") else { return false }
-        return told != checksum
+    /// What an answer says of the bytes that it is about; nil where it says nothing.
+    func isConfirmed(by response: Response, _ checksum: S3Profile.Checksum) -> Bool? {
+        if let told = response.header("x-amz-checksum-sha256"), let sum = self.checksum {
+            return told == sum
+        }
+        switch checksum {
+        case .sha256: return nil
+        // The server compared, or it would have refused.
+        case .md5: return md5.map { _ in true }
+        case .etag:
+            let told = response.header("ETag")?.filter { $0 != "\"" }.lowercased()
+            guard let told, told.utf8.count == 32, let md5 else { return nil }
+            return told == Hex.text(md5)
+        }
     }
 }
 

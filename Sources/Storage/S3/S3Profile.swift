@@ -7,12 +7,14 @@ package struct S3Profile: Equatable, Sendable {
         case aws, r2, supabase, b2, minio, ceph, generic
     }
 
-    /// What the server compares an upload's bytes with before it accepts them.
+    /// By what is known that the server got the bytes that were sent.
     enum Checksum: Equatable, Sendable {
         /// `x-amz-checksum-sha256` of each body.
         case sha256
         /// `Content-MD5` of each body, which servers knew long before the other.
         case md5
+        /// Nothing: its `ETag` is the MD5 of what it got, and we compare.
+        case etag
     }
 
     package let name: Name
@@ -34,7 +36,7 @@ package struct S3Profile: Equatable, Sendable {
         .b2: S3Profile(.b2, nil, .md5, createOnly: false),
         .minio: S3Profile(.minio, "us-east-1", .sha256, createOnly: true),
         .ceph: S3Profile(.ceph, "default", .md5, createOnly: false),
-        .generic: S3Profile(.generic, "us-east-1", .md5, createOnly: false),
+        .generic: S3Profile(.generic, "us-east-1", .etag, createOnly: false),
     ]
 
     private init(
@@ -51,7 +53,7 @@ package struct S3Profile: Equatable, Sendable {
     static func of(_ name: Name) -> S3Profile { all[name] ?? S3Profile(.generic) }
 
     private init(_ name: Name) {
-        self.init(name, "us-east-1", .md5, createOnly: false)
+        self.init(name, "us-east-1", .etag, createOnly: false)
     }
 
     /// The vendor that a host belongs to, and the region where the host names it.

@@ -41,8 +41,25 @@ struct S3Wire {
     }
 
     func send(_ operation: S3Operation, then: @escaping (Answer) -> Void) {
-        wire.send(
-            operation.action, body: operation.part?.body, { request(operation) }, then: then)
+        wire.retry(
+            { end in
+                wire.sendOnce(operation.action, body: operation.part?.body, request(operation)) {
+                    answer in end(checked(answer, operation))
+                }
+            }, then: then)
+    }
+
+    /// Bytes that were changed on the way are sent again.
+    private func checked(_ answer: Answer, _ operation: S3Operation) -> Answer {
+        guard case .success(let response) = answer, let part = operation.part,
+            part.isConfirmed(by: response, location.profile.checksum) == false
+        else { return answer }
+        var problem = StoreProblem(
+            unclear: "another checksum than that of what was sent; look at what is between, or,"
+                + " where it encrypts by keys of its own, add &profile=minio to"
+                + " HOLDFAST_STORAGE_URL", operation.action, at: location.words)
+        problem.mayPass = true
+        return .failure(problem)
     }
 
     /// A GET whose body goes to `sink`.

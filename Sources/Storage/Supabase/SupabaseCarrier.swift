@@ -87,7 +87,7 @@ final class SupabaseCarrier: PartCarrier {
     }
 
     /// Nothing is told of an object's bytes but how many they are.
-    func contradicts(_ head: Response, _ only: Part) -> Bool { false }
+    func isConfirmed(by response: Response, _ only: Part) -> Bool? { nil }
 
     func giveUp() {
         isOver = true
