@@ -7,7 +7,7 @@ extension Transfer {
     /// Bytes that libcurl reads at once from the connection of a download.
     private static let receiveBufferBytes = 64 << 10
     /// Bytes that libcurl hands to the connection of an upload at once.
-    private static let sendBufferBytes = 64 << 10
+    private static let sendBufferBytes = 128 << 10
 
     /// Sets what stays the same on every hop.
     func configure() throws(HTTPError) {

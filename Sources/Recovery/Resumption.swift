@@ -29,9 +29,10 @@ struct Resumption {
 
     var isPossible: Bool { isWorthwhile && count < Self.most && !wasRefused }
 
-    /// A file of a few overlaps is fetched whole sooner than continued.
+    /// A small file is fetched whole as soon as continued, and keeps no bytes for it.
     private var isWorthwhile: Bool {
-        (etag != nil || modified != nil) && total.map { $0 > 4 * Int64(Self.overlapBytes) } ?? false
+        (etag != nil || modified != nil)
+            && total.map { $0 > 32 * Int64(Self.overlapBytes) } ?? false
     }
 
     mutating func remember(_ headers: [Header]) {

@@ -179,6 +179,13 @@ enum Hex {
         bytes.map { pair($0, uppercase: false) }.joined()
     }
 
+    /// What pairs of digits stand for; nil for anything else.
+    static func bytes(_ text: String) -> [UInt8]? {
+        let digits = text.utf8.compactMap(value)
+        guard digits.count == text.utf8.count, digits.count % 2 == 0 else { return nil }
+        return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+    }
+
     static func isAlphanumeric(_ byte: UInt8) -> Bool {
         (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte)
             || (0x61...0x7a).contains(byte)

@@ -26,8 +26,13 @@ protocol PartCarrier: AnyObject {
     /// What the store says of an object, without its bytes.
     func look(at key: ObjectKey, then: @escaping (StoreWire.Answer) -> Void)
 
-    /// What an answer says of the bytes of a file of one part; nil where it says nothing.
-    func isConfirmed(by response: Response, _ only: Part) -> Bool?
+    /// Whether the answer to `publish` proves that the store has the bytes that were sent.
+    ///
+    /// `only` is the part that is the whole file; nil of a file in parts.
+    func isProved(by answer: Response, _ only: Part?) -> Bool
+
+    /// Whether what the store says of an object contradicts the bytes of its only part.
+    func isContradicted(by head: Response, _ only: Part) -> Bool
 
     /// Removes what the store has of the upload, once nothing is on its way there.
     func giveUp()

@@ -111,8 +111,8 @@ final class PartUpload: Upload {
         carrier.publish(last, as: wanted, digest) { [self] answer in
             switch answer {
             case .success(let response):
-                // The store compared the bytes as it took them, so that it need not be asked.
-                if let only, carrier.isConfirmed(by: response, only) == true {
+                // What the store has proved it need not be asked.
+                guard !carrier.isProved(by: response, only) else {
                     return end(.success(.published))
                 }
                 confirm(wanted, digest, end)
@@ -152,7 +152,7 @@ final class PartUpload: Upload {
             case .failure(let problem): end(.failure(problem.failure))
             case .success(let head):
                 guard head.header("Content-Length").flatMap({ Int($0) }) == digest.bytes,
-                    only.map({ carrier.isConfirmed(by: head, $0) }) != false
+                    only.map({ carrier.isContradicted(by: head, $0) }) != true
                 else {
                     return end(
                         .failure(

@@ -1,4 +1,5 @@
 import Core
+import Crypto
 import HTTP
 
 /// Takes the parts of a large file as a multipart upload, and joins them when it is published.
@@ -28,7 +29,7 @@ final class S3Carrier: PartCarrier {
 
     var place: String { wire.location.words }
     var isCreateOnly: Bool { wire.location.profile.isCreateOnly }
-    var sums: Part.Sums { checksSHA256 ? .sha256 : .md5 }
+    var sums: Part.Sums { checksum == .md5 ? .md5 : .sha256 }
     private var checksum: S3Profile.Checksum { wire.location.profile.checksum }
 
     private var checksSHA256: Bool { checksum == .sha256 }
@@ -168,8 +169,22 @@ final class S3Carrier: PartCarrier {
         wire.send(operation, then: then)
     }
 
-    func isConfirmed(by response: Response, _ only: Part) -> Bool? {
-        only.isConfirmed(by: response, checksum)
+    func isContradicted(by head: Response, _ only: Part) -> Bool {
+        only.isConfirmed(by: head, checksum) == false
+    }
+
+    func isProved(by answer: Response, _ only: Part?) -> Bool {
+        if let only { return only.isConfirmed(by: answer, checksum) == true }
+        // The ETag of a joined object is made of those of its parts, in order; each was checked.
+        var hash = Insecure.MD5()
+        for receipt in receipts.sorted(by: { $0.key < $1.key }) {
+            guard let md5 = Hex.bytes(receipt.value.etag.filter { $0 != "\"" }), md5.count == 16
+            else { return false }
+            hash.update(data: md5)
+        }
+        let told = XMLText.first("ETag", in: String(decoding: answer.body, as: UTF8.self))
+        let expected = Hex.text(hash.finalize()) + "-\(receipts.count)"
+        return told.map { $0.filter { $0 != "\"" }.lowercased() == expected } ?? false
     }
 
     // MARK: Words

@@ -13,8 +13,8 @@ package struct S3Profile: Equatable, Sendable {
         case sha256
         /// `Content-MD5` of each body, which servers knew long before the other.
         case md5
-        /// Nothing: its `ETag` is the MD5 of what it got, and we compare.
-        case etag
+        /// The body's own hash, which is part of what is signed.
+        case signature
     }
 
     package let name: Name
@@ -36,7 +36,7 @@ package struct S3Profile: Equatable, Sendable {
         .b2: S3Profile(.b2, nil, .md5, createOnly: false),
         .minio: S3Profile(.minio, "us-east-1", .sha256, createOnly: true),
         .ceph: S3Profile(.ceph, "default", .md5, createOnly: false),
-        .generic: S3Profile(.generic, "us-east-1", .etag, createOnly: false),
+        .generic: S3Profile(.generic, "us-east-1", .signature, createOnly: false),
     ]
 
     private init(
@@ -53,7 +53,7 @@ package struct S3Profile: Equatable, Sendable {
     static func of(_ name: Name) -> S3Profile { all[name] ?? S3Profile(.generic) }
 
     private init(_ name: Name) {
-        self.init(name, "us-east-1", .etag, createOnly: false)
+        self.init(name, "us-east-1", .signature, createOnly: false)
     }
 
     /// The vendor that a host belongs to, and the region where the host names it.

@@ -55,9 +55,8 @@ struct S3Wire {
             part.isConfirmed(by: response, location.profile.checksum) == false
         else { return answer }
         var problem = StoreProblem(
-            unclear: "another checksum than that of what was sent; look at what is between, or,"
-                + " where it encrypts by keys of its own, add &profile=minio to"
-                + " HOLDFAST_STORAGE_URL", operation.action, at: location.words)
+            unclear: "another checksum than that of what was sent; look at what is between",
+            operation.action, at: location.words)
         problem.mayPass = true
         return .failure(problem)
     }

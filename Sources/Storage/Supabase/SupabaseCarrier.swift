@@ -87,7 +87,8 @@ final class SupabaseCarrier: PartCarrier {
     }
 
     /// Nothing is told of an object's bytes but how many they are.
-    func isConfirmed(by response: Response, _ only: Part) -> Bool? { nil }
+    func isProved(by answer: Response, _ only: Part?) -> Bool { false }
+    func isContradicted(by head: Response, _ only: Part) -> Bool { false }
 
     func giveUp() {
         isOver = true
