@@ -135,6 +135,7 @@ struct BoxWalk: StructureWalk {
         case "meta": hasDirectory = hasDirectory || isPicture
         case "moof": owesContent = true
         case "mdat", "idat": (hasContent, owesContent) = (true, false)
+        case "ftyp": break
         default: hasMore = true
         }
     }

@@ -67,6 +67,7 @@ struct SomeBytes {
     static let key = ObjectKey(
         account: "a b/ü", kind: .video, jobID: "job+1=2", ordinal: 0, fileExtension: "mp4")
     static let part = 5 << 20
+    static let large = part + 9
 
     private func store(
         _ some: SomeBytes, _ store: S3Store, at key: ObjectKey = key, _ session: Session,
@@ -170,8 +171,12 @@ struct SomeBytes {
         large.cancel()
     }
 
+    // Moto, without a lock around the end of an upload in parts, sometimes lets two of them win.
     @Test(
-        arguments: [S3Peer.Kind.moto, .ministack, .stub(.aws), .stub(.r2)], [1000, (5 << 20) + 9])
+        arguments: [
+            (S3Peer.Kind.moto, 1000), (.ministack, 1000), (.ministack, large), (.stub(.aws), 1000),
+            (.stub(.aws), large), (.stub(.r2), 1000), (.stub(.r2), large),
+        ])
     func `of sixteen who write at once, one wins`(_ kind: S3Peer.Kind, _ size: Int) async throws {
         let peer = try S3Peer(kind)
         let results = try await withThrowingTaskGroup(of: PublishResult.self) { group in

@@ -42,7 +42,8 @@ struct S3Answer {
     func failure(now: Instant) -> Failure {
         switch code {
         case "NoSuchBucket": return refusal.bucketIsMissing
-        case "NoSuchUpload": return refusal.uploadIsGone
+        // A part that the store took and does not have is as good as no upload.
+        case "NoSuchUpload", "InvalidPart", "InvalidPartOrder": return refusal.uploadIsGone
         case "InvalidAccessKeyId":
             return wrongKey("correct HOLDFAST_S3_ACCESS_KEY_ID")
         case "SignatureDoesNotMatch":
