@@ -38,32 +38,15 @@ struct AssetRefetch: DatabaseCommand {
     ) throws -> ExitStatus {
         let queries = JobQueries(clockOffset: try context.settings.clockOffset())
         guard let job = try queries.job(connection, jobID) else { throw JobQueries.noJob([jobID]) }
-        guard
-            let record = try JobRun.begin(
-                connection, context, schemaVersion: Migration.current,
-                checkSchema: { try Installer.check($0) })
-        else {
-            throw Failure(
-                .unavailable, code: "all_places_taken",
-                "as many refetches as policy max_runs allows are under way; try again when one of "
-                    + "them has ended")
-        }
-        let refetched: Refetched
-        do {
+        var refetched = Refetched(files: [], report: RunReport())
+        let status = try JobRun.byHand(connection, context, words: "refetches") { record, report in
             var wiring = try Wiring(context, record.run)
             wiring.showProgress(context, reporting)
             refetched = try Refetch(wiring, MirrorTarget(context.settings))
                 .run(connection, job, ordinal: ordinal, actor: Person.actor)
-        } catch {
-            var report = RunReport()
-            report.status = StopSignal.outranking(Entry.failure(from: error).status)
-            try? record.finish(connection, report)
-            throw error
+            report = refetched.report
+            report.status = refetched.status
         }
-        let status = StopSignal.outranking(refetched.status)
-        var report = refetched.report
-        report.status = status
-        try record.finish(connection, report)
         guard let after = try queries.job(connection, jobID) else {
             throw JobQueries.noJob([jobID])
         }

@@ -25,6 +25,41 @@ extension DatabaseCommand {
     }
 }
 
+extension JobRun {
+    /// Runs `body` as a run of its own, with its start and its end written down whatever happens.
+    ///
+    /// - Parameters:
+    ///   - words: What is done, for the message when `max_runs` of it are under way.
+    ///   - body: Adds to the report as it goes, so that an error loses nothing of it.
+    /// - Returns: The status that the run ended with.
+    static func byHand(
+        _ connection: borrowing Connection, _ context: RunContext, words: String,
+        _ body: (JobRun, inout RunReport) throws -> Void
+    ) throws -> ExitStatus {
+        guard
+            let record = try begin(
+                connection, context, schemaVersion: Migration.current,
+                checkSchema: { try Installer.check($0) })
+        else {
+            throw Failure(
+                .unavailable, code: "all_places_taken",
+                "as many \(words) as policy max_runs allows are under way; try again when one of "
+                    + "them has ended")
+        }
+        var report = RunReport()
+        do {
+            try body(record, &report)
+        } catch {
+            report.status = StopSignal.outranking(Entry.failure(from: error).status)
+            try? record.finish(connection, report)
+            throw error
+        }
+        report.status = StopSignal.outranking(report.status)
+        try record.finish(connection, report)
+        return report.status
+    }
+}
+
 /// The refusals of the database's own functions, whose words are written for people.
 enum Refusal {
     static func failure(_ error: PostgresError) -> Failure {

@@ -27,19 +27,8 @@ struct JobSync: DatabaseCommand {
     ) throws -> ExitStatus {
         let queries = JobQueries(clockOffset: try context.settings.clockOffset())
         try queries.requireJobs(connection, jobIDs)
-        guard
-            let record = try JobRun.begin(
-                connection, context, schemaVersion: Migration.current,
-                checkSchema: { try Installer.check($0) })
-        else {
-            throw Failure(
-                .unavailable, code: "all_places_taken",
-                "as many syncs as policy max_runs allows are under way; try again when one of "
-                    + "them has ended")
-        }
-        var total = RunReport()
         var synced: [SyncedJob] = []
-        do {
+        let status = try JobRun.byHand(connection, context, words: "syncs") { record, total in
             var sync = Sync(
                 wiring: try Wiring(context, record.run), settings: context.settings,
                 queries: queries)
@@ -50,19 +39,13 @@ struct JobSync: DatabaseCommand {
                 total.status = ExitStatus.worst(total.status, one.status)
                 if reporting.output == .text { tell(one, context) }
             }
-        } catch {
-            total.status = StopSignal.outranking(Entry.failure(from: error).status)
-            try? record.finish(connection, total)
-            throw error
         }
-        total.status = StopSignal.outranking(total.status)
-        try record.finish(connection, total)
         if reporting.output == .json {
             Say.answer(
                 context, reporting, [("jobs", .array(synced.map(\.object)))],
-                errors: synced.flatMap(\.failures), status: total.status, text: "")
+                errors: synced.flatMap(\.failures), status: status, text: "")
         }
-        return total.status
+        return status
     }
 
     private func tell(_ job: SyncedJob, _ context: RunContext) {

@@ -62,49 +62,20 @@ struct SecretQuery {
         var rest = text
         while let byte = rest.popFirst() {
             guard byte == UInt8(ascii: "%"), rest.count >= 2,
-                let number = Digest.byte(rest[rest.startIndex], rest[rest.startIndex + 1])
+                let high = Hex.value(rest[rest.startIndex]),
+                let low = Hex.value(rest[rest.startIndex + 1])
             else {
                 bytes.append(byte)
                 continue
             }
-            bytes.append(number)
+            bytes.append(high << 4 | low)
             rest = rest.dropFirst(2)
         }
         return bytes
     }
 }
 
-/// SHA-256 and its spelling.
+/// SHA-256, spelt.
 enum Digest {
-    static func sha256Hex(_ bytes: [UInt8]) -> String { hex(SHA256.hash(data: bytes)) }
-
-    static func hex(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
-
-    static func bytes(hex text: String) -> [UInt8]? {
-        let digits = Array(text.utf8)
-        guard digits.count % 2 == 0 else { return nil }
-        var bytes: [UInt8] = []
-        for at in stride(from: 0, to: digits.count, by: 2) {
-            guard let byte = byte(digits[at], digits[at + 1]) else { return nil }
-            bytes.append(byte)
-        }
-        return bytes
-    }
-
-    static func byte(_ high: UInt8, _ low: UInt8) -> UInt8? {
-        guard let high = nibble(high), let low = nibble(low) else { return nil }
-        return high << 4 | low
-    }
-
-    private static func nibble(_ digit: UInt8) -> UInt8? {
-        switch digit {
-        case 0x30...0x39: digit - 0x30
-        case 0x41...0x46, 0x61...0x66: (digit | 0x20) - 0x61 + 10
-        default: nil
-        }
-    }
+    static func sha256Hex(_ bytes: [UInt8]) -> String { Hex.text(SHA256.hash(data: bytes)) }
 }

@@ -24,7 +24,7 @@ enum SpoolFile {
             "query": .string(callback.query), "secret_digest": .optional(callback.secretDigest),
             "header_secret_digest": .optional(callback.headerSecretDigest),
             "whole_bytes": callback.whole.map { .integer($0.bytes) } ?? .null,
-            "whole_sha256": .optional(callback.whole?.sha256.map { Digest.hex($0) }),
+            "whole_sha256": .optional(callback.whole?.sha256.map { Hex.text($0) }),
         ]
         let rest = Array((JSON.write(head) + "\n").utf8) + callback.body
         return Array("\(magic)\(version) \(Digest.sha256Hex(rest))\n".utf8) + rest
@@ -41,7 +41,7 @@ enum SpoolFile {
             let headers = head["headers"]?.object, let query = head["query"]?.text
         else { return .damaged }
         let whole = head["whole_bytes"]?.int.map { bytes in
-            WholeBody(bytes: bytes, sha256: head["whole_sha256"]?.text.flatMap(Digest.bytes(hex:)))
+            WholeBody(bytes: bytes, sha256: head["whole_sha256"]?.text.flatMap(Hex.bytes))
         }
         return .callback(
             SpooledCallback(

@@ -37,6 +37,11 @@ package struct Refetched: Sendable {
     package var files: [RefetchedFile]
     package var report: RunReport
 
+    package init(files: [RefetchedFile], report: RunReport) {
+        self.files = files
+        self.report = report
+    }
+
     /// What the files alone come to.
     package var status: ExitStatus {
         files.reduce(report.status) { worst, file in

@@ -163,35 +163,10 @@ enum PercentEscape {
     }
 }
 
-enum Hex {
-    static func value(_ digit: UInt8) -> UInt8? {
-        switch digit {
-        case 0x30...0x39: digit - 0x30
-        case 0x41...0x46: digit - 0x41 + 10
-        case 0x61...0x66: digit - 0x61 + 10
-        default: nil
-        }
-    }
-
-    static func upper(_ byte: UInt8) -> String { pair(byte, uppercase: true) }
-
-    static func text(_ bytes: some Sequence<UInt8>) -> String {
-        bytes.map { pair($0, uppercase: false) }.joined()
-    }
-
-    /// What pairs of digits stand for; nil for anything else.
-    static func bytes(_ text: String) -> [UInt8]? {
-        let digits = text.utf8.compactMap(value)
-        guard digits.count == text.utf8.count, digits.count % 2 == 0 else { return nil }
-        return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
-    }
-
+extension Hex {
+    /// A letter or a digit of ASCII, which no key and no address escapes.
     static func isAlphanumeric(_ byte: UInt8) -> Bool {
         (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte)
             || (0x61...0x7a).contains(byte)
-    }
-
-    private static func pair(_ byte: UInt8, uppercase: Bool) -> String {
-        (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: uppercase)
     }
 }

@@ -49,7 +49,7 @@ import Testing
         #expect(body.bytes == Array("0123".utf8))
         #expect(body.whole?.bytes == 10)
         #expect(
-            body.whole?.sha256.map { Digest.hex($0) }
+            body.whole?.sha256.map { Hex.text($0) }
                 == "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882")
         #expect(try read("0123", announced: announced.map { _ in 4 }, kept: 4).whole == nil)
     }

@@ -1,3 +1,4 @@
+import Core
 import Crypto
 
 /// The tag that an application puts into a callback address beside the job id.
@@ -33,21 +34,5 @@ package enum SecretDigest {
         let code = HMAC<SHA256>.authenticationCode(for: Array(given.utf8), using: key)
         return HMAC<SHA256>.isValidAuthenticationCode(
             code, authenticating: Array(expected.utf8), using: key)
-    }
-}
-
-enum Hex {
-    static func text(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
-
-    static func bytes(_ text: String) -> [UInt8]? {
-        let digits = text.utf8.compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
-        guard digits.count == text.utf8.count, digits.count % 2 == 0 else { return nil }
-        return stride(from: 0, to: digits.count, by: 2).map {
-            UInt8(digits[$0] << 4 | digits[$0 + 1])
-        }
     }
 }

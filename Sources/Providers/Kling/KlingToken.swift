@@ -19,28 +19,10 @@ enum KlingToken {
             "exp": .integer((now + life).unixSeconds - fraction),
             "nbf": .integer((now + (.zero - allowance)).unixSeconds),
         ]
-        let signed = base64URL(JSON.write(header).utf8) + "." + base64URL(JSON.write(claims).utf8)
+        let signed =
+            Base64.urlText(JSON.write(header).utf8) + "." + Base64.urlText(JSON.write(claims).utf8)
         let code = HMAC<SHA256>.authenticationCode(
             for: Array(signed.utf8), using: SymmetricKey(data: Array(secretKey.utf8)))
-        return signed + "." + base64URL(code)
-    }
-
-    /// Base64 with the URL alphabet and without padding.
-    static func base64URL(_ bytes: some Sequence<UInt8>) -> String {
-        let alphabet = Array(
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-        var text: [UInt8] = []
-        var buffer = UInt32(0)
-        var bits = 0
-        for byte in bytes {
-            buffer = (buffer << 8 | UInt32(byte)) & 0xFFFF
-            bits += 8
-            while bits >= 6 {
-                bits -= 6
-                text.append(alphabet[Int(buffer >> UInt32(bits) & 63)])
-            }
-        }
-        if bits > 0 { text.append(alphabet[Int(buffer << UInt32(6 - bits) & 63)]) }
-        return String(decoding: text, as: UTF8.self)
+        return signed + "." + Base64.urlText(code)
     }
 }

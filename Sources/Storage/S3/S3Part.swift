@@ -1,3 +1,4 @@
+import Core
 import HTTP
 
 /// How S3 wants its parts.
@@ -16,13 +17,13 @@ enum S3Part {
 
 extension Part {
     /// The SHA-256 as S3 has it in headers.
-    var checksum: String? { sha256.map(Base64.encode) }
+    var checksum: String? { sha256.map(Base64.text) }
 
     /// The headers by which the server can tell that it got these bytes.
     func headers(_ checksum: S3Profile.Checksum) -> [Header] {
         switch checksum {
         case .sha256: self.checksum.map { [Header("x-amz-checksum-sha256", $0)] } ?? []
-        case .md5: md5.map { [Header("Content-MD5", Base64.encode($0))] } ?? []
+        case .md5: md5.map { [Header("Content-MD5", Base64.text($0))] } ?? []
         case .signature: []
         }
     }

@@ -156,7 +156,7 @@ final class ResumableUpload {
             ("bucketName", site.location.bucket), ("objectName", name),
             ("contentType", type.contentType), ("cacheControl", "\(MediaType.cacheSeconds)"),
         ]
-        .map { "\($0) \(Base64.encode(Array($1.utf8)))" }.joined(separator: ",")
+        .map { "\($0) \(Base64.text(Array($1.utf8)))" }.joined(separator: ",")
     }
 
     // MARK: Words
