@@ -12,11 +12,14 @@ package struct Migration: Sendable {
         Migration(4, "views", PackageResources.v004_views_sql),
         Migration(5, "application", PackageResources.v005_application_sql),
         Migration(6, "work", PackageResources.v006_work_sql),
-        Migration(7, "inbox_and_files", PackageResources.v007_inbox_and_files_sql),
-        Migration(8, "books", PackageResources.v008_books_sql),
+        Migration(7, "files", PackageResources.v007_files_sql),
+        Migration(8, "people", PackageResources.v008_people_sql),
         Migration(9, "lists", PackageResources.v009_lists_sql),
-        Migration(10, "grants", PackageResources.v010_grants_sql),
-        Migration(11, "callbacks", PackageResources.v011_callbacks_sql),
+        Migration(10, "callbacks", PackageResources.v010_callbacks_sql),
+        Migration(11, "usage", PackageResources.v011_usage_sql),
+        Migration(12, "breaks", PackageResources.v012_breaks_sql),
+        Migration(13, "close", PackageResources.v013_close_sql),
+        Migration(14, "grants", PackageResources.v014_grants_sql),
     ]
 
     /// The schema version that this build works with.

@@ -132,6 +132,8 @@ CREATE TABLE holdfast.transfer (
     actor text NOT NULL,
     run_id uuid,
     created_at timestamptz NOT NULL,
+    -- The transaction that wrote it: tells exactly what a business day had seen when it was closed.
+    xact xid8 NOT NULL DEFAULT pg_current_xact_id(),
     CONSTRAINT transfer_sides CHECK ((kind, debit, credit) IN (
         ('grant', 'issued', 'available'),
         ('hold', 'available', 'held'),
@@ -145,7 +147,8 @@ CREATE TABLE holdfast.transfer (
 );
 CREATE INDEX transfer_job ON holdfast.transfer (job_id) WHERE job_id IS NOT NULL;
 CREATE INDEX transfer_account ON holdfast.transfer (account_id, sequence);
-CREATE INDEX transfer_day ON holdfast.transfer (created_at);
+CREATE INDEX transfer_day ON holdfast.transfer (created_at, sequence);
+CREATE INDEX transfer_xact ON holdfast.transfer USING brin (xact);
 
 -- What a provider runs for a job. A job may come to have several.
 CREATE TABLE holdfast.task (
@@ -290,13 +293,40 @@ CREATE TABLE holdfast.callback (
     secret_check text CHECK (secret_check IN ('right', 'wrong', 'missing', 'not_checked')),
     job_id text,
     candidates text[] NOT NULL DEFAULT '{}',
-    note text
+    note text,
+    -- Where less was kept than was sent: the size of the whole body, and its SHA-256 where it is known.
+    whole_bytes bigint,
+    whole_sha256 bytea,
+    -- SHA-256, in hex, of the secret that the provider sends in clear, until it is checked.
+    header_secret_digest text,
+    -- What each check came to: secret, tag, signature.
+    checks jsonb,
+    -- Who had it read again, and who believes it although a check failed.
+    replayed_at timestamptz,
+    replayed_by text,
+    vouched_by text
 );
 CREATE INDEX callback_undrained ON holdfast.callback (callback_id) WHERE drained_at IS NULL;
 CREATE INDEX callback_unmatched ON holdfast.callback USING gin (candidates)
     WHERE result = 'unmatched';
 CREATE INDEX callback_job ON holdfast.callback (job_id, callback_id) WHERE job_id IS NOT NULL;
 CREATE INDEX callback_digest ON holdfast.callback (digest) WHERE result = 'matched';
+
+-- Callbacks that came through a spool folder. A file that is read twice, because a run died between
+-- the commit and the removal, finds its name here. A table of its own, because an index over the
+-- inbox would lock a large one for long.
+CREATE TABLE holdfast.spooled_callback (
+    spool_id text PRIMARY KEY,
+    callback_id bigint NOT NULL
+);
+
+-- The keys that a provider publishes for its signatures, as they were fetched.
+CREATE TABLE holdfast.webhook_keys (
+    provider text PRIMARY KEY,
+    url text NOT NULL,
+    document text NOT NULL,
+    fetched_at timestamptz NOT NULL
+);
 
 -- A verdict with its evidence: bounded, redacted, with the digest of the original body.
 CREATE TABLE holdfast.observation (
@@ -392,17 +422,3 @@ CREATE TABLE holdfast.brake_use (
     credits bigint NOT NULL,
     PRIMARY KEY (scope, subject, minute)
 );
-
--- What the nightly run found wrong, under one identity from night to night.
-CREATE TABLE holdfast.break (
-    break_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    class text NOT NULL,
-    subject text NOT NULL,
-    detail text NOT NULL,
-    credits bigint,
-    fix text NOT NULL,
-    first_seen_at timestamptz NOT NULL,
-    last_seen_at timestamptz NOT NULL,
-    closed_at timestamptz
-);
-CREATE UNIQUE INDEX break_standing ON holdfast.break (class, subject) WHERE closed_at IS NULL;

@@ -328,33 +328,3 @@ BEGIN
     END IF;
     RETURN status_of(j.job_id);
 END $$;
-
--- Keeps a callback whatever it holds. Secrets are kept as digests until they are checked.
-CREATE FUNCTION holdfast.record_callback(provider text, headers jsonb, query text, body bytea)
-RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    kept_headers jsonb := '{}';
-    kept_query text := coalesce(query, '');
-    secret text;
-    result bigint;
-BEGIN
-    IF jsonb_typeof(headers) = 'object' THEN
-        SELECT coalesce(jsonb_object_agg(h.key, h.value), '{}') INTO kept_headers
-        FROM jsonb_each(headers) h
-        WHERE lower(h.key) NOT IN
-            ('authorization', 'cookie', 'proxy-authorization', 'x-callback-token');
-        SELECT h.value #>> '{}' INTO secret FROM jsonb_each(headers) h
-        WHERE lower(h.key) = 'x-callback-token' LIMIT 1;
-    END IF;
-    secret := coalesce(substring(kept_query FROM '(?:^|[?&])secret=([^&]*)'), secret);
-    kept_query := regexp_replace(kept_query, '(^|[?&])secret=[^&]*', '\1secret=[redacted]', 'g');
-    INSERT INTO callback (provider, headers, query, body, digest, secret_digest, received_at)
-    VALUES (coalesce(provider, ''), kept_headers, kept_query, coalesce(body, ''),
-        sha256(convert_to(coalesce(provider, '') || chr(10) || kept_query || chr(10), 'UTF8')
-            || coalesce(body, '')),
-        encode(sha256(convert_to(secret, 'UTF8')), 'hex'), clock())
-    RETURNING callback_id INTO result;
-    RETURN result;
-END $$;

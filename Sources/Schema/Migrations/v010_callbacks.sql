@@ -1,35 +1,6 @@
 -- The way of a callback into the inbox and out of it: kept once whichever way it came, checked by
 -- more than one proof, and read again when a person asks for it.
 
-ALTER TABLE holdfast.callback
-    -- Where less was kept than was sent: the size of the whole body, and its SHA-256 where it is known.
-    ADD COLUMN whole_bytes bigint,
-    ADD COLUMN whole_sha256 bytea,
-    -- SHA-256, in hex, of the secret that the provider sends in clear, until it is checked.
-    ADD COLUMN header_secret_digest text,
-    -- What each check came to: secret, tag, signature.
-    ADD COLUMN checks jsonb,
-    -- Who had it read again, and who believes it although a check failed.
-    ADD COLUMN replayed_at timestamptz,
-    ADD COLUMN replayed_by text,
-    ADD COLUMN vouched_by text;
-
--- Callbacks that came through a spool folder. A file that is read twice, because a run died between
--- the commit and the removal, finds its name here. A table of its own, because an index over the
--- inbox would lock a large one for long.
-CREATE TABLE holdfast.spooled_callback (
-    spool_id text PRIMARY KEY,
-    callback_id bigint NOT NULL
-);
-
--- The keys that a provider publishes for its signatures, as they were fetched.
-CREATE TABLE holdfast.webhook_keys (
-    provider text PRIMARY KEY,
-    url text NOT NULL,
-    document text NOT NULL,
-    fetched_at timestamptz NOT NULL
-);
-
 -- The bytes that percent-encoding stands for; broken escapes stay as they are.
 CREATE FUNCTION holdfast.percent_decoded(given text) RETURNS bytea
 LANGUAGE sql STABLE STRICT SET search_path = holdfast, pg_temp AS $$
@@ -58,7 +29,7 @@ $$;
 -- Keeps a callback whatever it holds. Secrets are kept as digests until they are checked; that of
 -- the address is digested as it was meant, without its percent-encoding. The receiver says in the
 -- setting `holdfast.whole_body` (bytes and, where it is known, SHA-256 in hex) that the body is cut.
-CREATE OR REPLACE FUNCTION holdfast.record_callback(
+CREATE FUNCTION holdfast.record_callback(
     provider text, headers jsonb, query text, body bytea)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -135,7 +106,7 @@ $$;
 -- may be the one that is meant. Nothing waits for a lock here: a callback about a job that somebody
 -- has locked stays in the inbox. One that a person has vouched for is believed whatever its checks
 -- say, and one that is read again is never taken for a copy.
-CREATE OR REPLACE FUNCTION holdfast.drain_callbacks(
+CREATE FUNCTION holdfast.drain_callbacks(
     run uuid, clock_offset interval, readings jsonb)
 RETURNS TABLE (result text, count bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -238,27 +209,44 @@ LANGUAGE sql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
         fetched_at = excluded.fetched_at
 $$;
 
--- Who may call what; see the grants of the step that made the roles.
-DO $$
+-- A callback is a hint: it makes the job due now, and the poll decides. A task id that came with
+-- our own tag belongs to the job, which may not have known it yet.
+CREATE FUNCTION holdfast.wake_job(wanted text, told_task text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 DECLARE
-    ours text[] := ARRAY[
-        'percent_decoded(text)',
-        'keep_callback(text, jsonb, text, bytea, text, text, timestamptz, bigint, bytea)',
-        'keep_spooled_callback(text, text, jsonb, text, bytea, text, text, timestamptz, bigint, bytea)',
-        'undrained_callbacks(bigint, integer, bigint)', 'replay_callback(bigint, text, boolean)',
-        'keep_webhook_keys(text, text, text)'];
-    one text;
+    j job;
 BEGIN
-    FOREACH one IN ARRAY ours LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION holdfast.%s FROM PUBLIC', one);
-        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_jobs') THEN
-            EXECUTE format('GRANT EXECUTE ON FUNCTION holdfast.%s TO holdfast_jobs', one);
+    SELECT * INTO j FROM job WHERE job_id = wanted FOR NO KEY UPDATE;
+    IF told_task IS NOT NULL THEN
+        INSERT INTO task (provider, task_id, job_id, endpoint, created_at)
+        VALUES (j.provider, told_task, j.job_id, j.endpoint, clock()) ON CONFLICT DO NOTHING;
+        -- The tag proves the job, and not that the task of another job belongs to it.
+        PERFORM 1 FROM task t
+        WHERE t.provider = j.provider AND t.task_id = told_task AND t.job_id = wanted;
+        IF NOT FOUND THEN
+            told_task := NULL;
         END IF;
-    END LOOP;
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_jobs') THEN
-        GRANT SELECT ON holdfast.spooled_callback, holdfast.webhook_keys TO holdfast_jobs;
     END IF;
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_report') THEN
-        GRANT SELECT ON holdfast.spooled_callback, holdfast.webhook_keys TO holdfast_report;
+    IF j.state IN ('created', 'submitted', 'running', 'timed_out') THEN
+        UPDATE job SET woken_at = clock(), next_poll_at = clock(), revision = revision + 1,
+            task_id = coalesce(task_id, told_task),
+            submitted_at = CASE WHEN told_task IS NULL THEN submitted_at
+                ELSE coalesce(submitted_at, clock()) END,
+            -- Whoever calls back has the task, so that it must not be sent again.
+            submitting_at = CASE state WHEN 'created' THEN coalesce(submitting_at, clock())
+                ELSE submitting_at END,
+            state = CASE WHEN state = 'created' AND told_task IS NOT NULL THEN 'submitted'
+                ELSE state END,
+            blocked = nullif(blocked, 'submission_unknown'),
+            blocked_reason = CASE WHEN blocked = 'submission_unknown' THEN NULL
+                ELSE blocked_reason END
+        WHERE job_id = wanted;
+    ELSIF j.state = 'abandoned'
+        OR (j.state = 'failed' AND j.error_code IN ('never_submitted', 'application')) THEN
+        UPDATE job SET woken_at = clock(), next_poll_at = clock(), revision = revision + 1,
+            task_id = coalesce(task_id, told_task),
+            watch_until = coalesce(watch_until,
+                clock() + policy_interval('watch_window', j.provider, j.kind, j.model))
+        WHERE job_id = wanted;
     END IF;
 END $$;

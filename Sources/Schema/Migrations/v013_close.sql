@@ -1,0 +1,147 @@
+-- Business days: what moved on each, sealed and chained to the day before.
+
+-- A business day of the books. Its entries are what had been committed when its close began and
+-- belongs to no earlier day; what comes to light later is an entry of a later day.
+CREATE TABLE holdfast.business_day (
+    day date PRIMARY KEY,
+    zone text NOT NULL,
+    starts_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL,
+    state text NOT NULL CHECK (state IN ('closing', 'sealed')),
+    -- What was committed when its close began.
+    seen pg_snapshot NOT NULL,
+    -- How far an unfinished close has come.
+    after_at timestamptz,
+    after_sequence bigint NOT NULL DEFAULT 0,
+    entries bigint NOT NULL DEFAULT 0,
+    entries_digest text NOT NULL DEFAULT '',
+    -- The figures of the day, as every report gives them.
+    figures jsonb,
+    previous_digest text,
+    digest text,
+    run_id uuid,
+    version text NOT NULL,
+    closed_at timestamptz,
+    CONSTRAINT day_has_length CHECK (ends_at > starts_at),
+    CONSTRAINT day_sealed_whole CHECK (state = 'closing' OR (figures IS NOT NULL
+        AND previous_digest IS NOT NULL AND digest IS NOT NULL AND closed_at IS NOT NULL))
+);
+-- One day is closed at a time.
+CREATE UNIQUE INDEX business_day_closing ON holdfast.business_day (state) WHERE state = 'closing';
+
+-- An account on a day on which it moved: what it began with, what moved, what it ended with.
+CREATE TABLE holdfast.account_day (
+    day date NOT NULL REFERENCES holdfast.business_day,
+    account_id text NOT NULL,
+    opening_available bigint NOT NULL,
+    opening_held bigint NOT NULL,
+    opening_spent bigint NOT NULL,
+    granted bigint NOT NULL,
+    held bigint NOT NULL,
+    captured bigint NOT NULL,
+    voided bigint NOT NULL,
+    charged bigint NOT NULL,
+    refunded bigint NOT NULL,
+    -- Of either sign.
+    adjusted bigint NOT NULL,
+    closing_available bigint NOT NULL,
+    closing_held bigint NOT NULL,
+    closing_spent bigint NOT NULL,
+    entries bigint NOT NULL,
+    PRIMARY KEY (day, account_id),
+    CONSTRAINT account_day_adds_up CHECK (
+        closing_available = opening_available + granted + adjusted - held + voided - charged + refunded
+        AND closing_held = opening_held + held - captured - voided
+        AND closing_spent = opening_spent + captured + charged - refunded)
+);
+CREATE INDEX account_day_latest ON holdfast.account_day (account_id, day DESC);
+
+-- What was made, earned and paid for on a day, by model. Money is in millionths of the currency, and
+-- null where no rate is known.
+CREATE TABLE holdfast.model_day (
+    day date NOT NULL REFERENCES holdfast.business_day,
+    provider text NOT NULL,
+    model text NOT NULL,
+    kind text NOT NULL,
+    opened bigint NOT NULL,
+    delivered bigint NOT NULL,
+    failed bigint NOT NULL,
+    abandoned bigint NOT NULL,
+    -- Credits earned: captured and charged, less refunded.
+    earned bigint NOT NULL,
+    revenue_micros bigint,
+    cost_micros bigint,
+    -- What was paid to the provider for jobs that no customer paid for.
+    leaked_micros bigint,
+    -- Usage lines without a known rate.
+    unpriced_lines bigint NOT NULL,
+    -- Of the jobs that were delivered: from creation to the files' being there.
+    median_seconds bigint,
+    p95_seconds bigint,
+    PRIMARY KEY (day, provider, model, kind)
+);
+
+-- What each provider says it charged, by unit, as it was booked on a day.
+CREATE TABLE holdfast.usage_day (
+    day date NOT NULL REFERENCES holdfast.business_day,
+    provider text NOT NULL,
+    unit text NOT NULL,
+    lines bigint NOT NULL,
+    amount numeric NOT NULL,
+    micros bigint,
+    PRIMARY KEY (day, provider, unit)
+);
+
+-- The breaks as they stood when a day was sealed: open ones, and those closed since the day before.
+CREATE TABLE holdfast.break_day (
+    day date NOT NULL REFERENCES holdfast.business_day,
+    break_id bigint NOT NULL REFERENCES holdfast.break,
+    status text NOT NULL CHECK (status IN ('opened', 'standing', 'healed', 'fixed', 'resolved')),
+    age_days integer NOT NULL,
+    class text NOT NULL,
+    subject text NOT NULL,
+    job_id text,
+    account_id text,
+    provider text,
+    model text,
+    loses text NOT NULL,
+    credits bigint,
+    amount numeric,
+    unit text,
+    micros bigint,
+    detail text NOT NULL,
+    cause text NOT NULL,
+    fix text NOT NULL,
+    first_seen_at timestamptz NOT NULL,
+    PRIMARY KEY (day, break_id)
+);
+
+-- A sealed day's figures never change; those of a day that is being closed come page by page.
+CREATE FUNCTION holdfast.refuse_sealed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    touched date := CASE TG_OP WHEN 'DELETE' THEN OLD.day ELSE NEW.day END;
+BEGIN
+    IF EXISTS (SELECT FROM business_day d WHERE d.day = touched AND d.state = 'sealed')
+        OR (TG_OP = 'UPDATE' AND OLD.day <> NEW.day) THEN
+        RAISE EXCEPTION 'the books of % are sealed', touched USING ERRCODE = 'HF011';
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+
+CREATE FUNCTION holdfast.refuse_reopening() RETURNS trigger
+LANGUAGE plpgsql SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'the books of % are sealed', OLD.day USING ERRCODE = 'HF011';
+END $$;
+
+CREATE TRIGGER business_day_stays_sealed BEFORE UPDATE OR DELETE ON holdfast.business_day
+    FOR EACH ROW WHEN (OLD.state = 'sealed') EXECUTE FUNCTION holdfast.refuse_reopening();
+CREATE TRIGGER account_day_stays_sealed BEFORE INSERT OR UPDATE OR DELETE ON holdfast.account_day
+    FOR EACH ROW EXECUTE FUNCTION holdfast.refuse_sealed();
+CREATE TRIGGER model_day_stays_sealed BEFORE INSERT OR UPDATE OR DELETE ON holdfast.model_day
+    FOR EACH ROW EXECUTE FUNCTION holdfast.refuse_sealed();
+CREATE TRIGGER usage_day_stays_sealed BEFORE INSERT OR UPDATE OR DELETE ON holdfast.usage_day
+    FOR EACH ROW EXECUTE FUNCTION holdfast.refuse_sealed();
+CREATE TRIGGER break_day_stays_sealed BEFORE INSERT OR UPDATE OR DELETE ON holdfast.break_day
+    FOR EACH ROW EXECUTE FUNCTION holdfast.refuse_sealed();
