@@ -11,7 +11,7 @@ struct JobCommands: ParsableCommand {
         abstract: "Lists jobs, tells their stories, and frees or closes them.",
         subcommands: [
             JobList.self, JobShow.self, JobSync.self, JobRequeue.self, JobDismiss.self,
-            JobAbandon.self,
+            JobAbandon.self, JobRefund.self, JobLink.self,
         ])
 }
 
@@ -141,11 +141,7 @@ protocol ClosingCommand: DatabaseCommand {
 }
 
 extension ClosingCommand {
-    mutating func validate() throws {
-        if !reason.contains(where: { !$0.isWhitespace }) {
-            throw ValidationError("--reason takes a text that the audit trail keeps")
-        }
-    }
+    mutating func validate() throws { try Reason.check(reason) }
 
     mutating func perform(
         _ context: RunContext, _ connection: borrowing Connection

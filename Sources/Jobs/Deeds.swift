@@ -77,6 +77,45 @@ package struct Deeds: Sendable {
         }
     }
 
+    /// Gives a job's credits back: a hold is voided, what was paid is refunded.
+    ///
+    /// - Returns: false when there was nothing to give back.
+    /// - Throws: `no_such_job` (66).
+    package func refund(
+        _ connection: borrowing Connection, _ jobID: String, reason: String
+    ) throws -> Bool {
+        try connection.repeatable {
+            _ = try lock(connection, jobID)
+            let count: SQL = "SELECT count(*) AS n FROM holdfast.transfer WHERE job_id = \(jobID)"
+            let before = try connection.query(count).single().int("n")
+            try connection.execute("SELECT set_config('holdfast.person', \(actor), true)")
+            try connection.execute("SELECT holdfast.return_credits(\(jobID), \(reason))")
+            return try connection.query(count).single().int("n") > before
+        }
+    }
+
+    /// Says that a task at the provider belongs to a job.
+    ///
+    /// - Returns: false when the job had this task before.
+    /// - Throws: `no_such_job` (66); SQLSTATE HF004 when the task belongs to another job.
+    package func link(
+        _ connection: borrowing Connection, _ jobID: String, task: String
+    ) throws -> Bool {
+        try connection.repeatable {
+            _ = try lock(connection, jobID)
+            let known = try connection.query(
+                """
+                SELECT EXISTS (SELECT FROM holdfast.task t JOIN holdfast.job j USING (job_id)
+                    WHERE t.job_id = \(jobID) AND t.task_id = \(task)) AS known
+                """
+            ).single().bool("known")
+            if !known {
+                try connection.execute("SELECT holdfast.mark_submitted(\(jobID), \(task))")
+            }
+            return !known
+        }
+    }
+
     private struct Locked {
         var state: JobState
         var blocked: String?

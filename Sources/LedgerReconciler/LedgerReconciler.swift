@@ -10,10 +10,11 @@ import Runner
 struct LedgerReconciler: JobCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger-reconciler",
-        abstract: "Proves that jobs, credits and files agree, and lists what does not.",
+        abstract: "Closes the day, and proves that jobs, credits, files and provider bills agree.",
         discussion: """
-            Checks every invariant of the ledger and matches jobs with their credits, tasks and \
-            files. Exits with 1 as long as anything is open.
+            Closes every business day that is over, matches jobs with their credits, tasks, files, \
+            callbacks and the providers' usage, both ways, and lists what does not agree. Exits with \
+            1 as long as anything is open.
             """,
         version: Version.current)
 
@@ -21,11 +22,17 @@ struct LedgerReconciler: JobCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The business day (UTC) whose movements are added up; yesterday if left out.",
+            "The business day whose movements are added up; the last one that is over if left out.",
             valueName: "YYYY-MM-DD"))
     var day: String?
 
-    @Flag(help: "Deliver what has all its files and was not delivered.")
+    @Flag(
+        help: ArgumentHelp(
+            "Mend what needs no judgement.",
+            discussion: """
+                Each fix is looked at again in its own transaction, under the brakes. With --dry-run \
+                it prints the plan and its digest.
+                """))
     var apply = false
 
     static func main() { Entry.main(Self.self) }
@@ -39,8 +46,10 @@ struct LedgerReconciler: JobCommand {
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
         let (common, day, apply) = (common, day, apply)
         return try JobFrame.perform(context, common) { connection, job in
-            try Reconciliation.run(
-                connection, job.run, day: day, apply: apply, isDryRun: common.dryRun)
+            try Reconciliation(job.run, shouldStop: { StopSignal.isRaised })
+                .perform(
+                    connection, day: day, apply: apply, isDryRun: common.dryRun,
+                    version: Version.current)
         } print: { report, summary in
             if common.reporting.output == .json {
                 return summary.json(BooksText.members(report))

@@ -18,8 +18,12 @@ package struct Migration: Sendable {
         Migration(10, "callbacks", PackageResources.v010_callbacks_sql),
         Migration(11, "usage", PackageResources.v011_usage_sql),
         Migration(12, "breaks", PackageResources.v012_breaks_sql),
-        Migration(13, "close", PackageResources.v013_close_sql),
-        Migration(14, "grants", PackageResources.v014_grants_sql),
+        Migration(13, "matching", PackageResources.v013_matching_sql),
+        Migration(14, "days", PackageResources.v014_days_sql),
+        Migration(15, "close", PackageResources.v015_close_sql),
+        Migration(16, "both_ways", PackageResources.v016_both_ways_sql),
+        Migration(17, "fixes", PackageResources.v017_fixes_sql),
+        Migration(18, "grants", PackageResources.v018_grants_sql),
     ]
 
     /// The schema version that this build works with.

@@ -116,6 +116,7 @@ CREATE INDEX job_finished ON holdfast.job (finished_at) WHERE finished_at IS NOT
 CREATE INDEX job_ended_badly ON holdfast.job (finished_at)
     WHERE state IN ('failed', 'abandoned', 'dismissed');
 CREATE INDEX job_account ON holdfast.job (account_id, created_at);
+CREATE INDEX job_created ON holdfast.job (created_at, job_id);
 
 -- Money moves here and nowhere else. The id is derived from the cause, so that a repetition
 -- meets the primary key; rows are never changed.
@@ -148,7 +149,7 @@ CREATE TABLE holdfast.transfer (
 CREATE INDEX transfer_job ON holdfast.transfer (job_id) WHERE job_id IS NOT NULL;
 CREATE INDEX transfer_account ON holdfast.transfer (account_id, sequence);
 CREATE INDEX transfer_day ON holdfast.transfer (created_at, sequence);
-CREATE INDEX transfer_xact ON holdfast.transfer USING brin (xact);
+CREATE INDEX transfer_xact ON holdfast.transfer (xact);
 
 -- What a provider runs for a job. A job may come to have several.
 CREATE TABLE holdfast.task (
@@ -309,6 +310,7 @@ CREATE TABLE holdfast.callback (
 CREATE INDEX callback_undrained ON holdfast.callback (callback_id) WHERE drained_at IS NULL;
 CREATE INDEX callback_unmatched ON holdfast.callback USING gin (candidates)
     WHERE result = 'unmatched';
+CREATE INDEX callback_strange ON holdfast.callback (callback_id) WHERE result = 'unmatched';
 CREATE INDEX callback_job ON holdfast.callback (job_id, callback_id) WHERE job_id IS NOT NULL;
 CREATE INDEX callback_digest ON holdfast.callback (digest) WHERE result = 'matched';
 

@@ -302,7 +302,8 @@ DECLARE
     j job := lock_job(return_credits.job_id);
     paid bigint := j.captured + j.charged - j.refunded;
 BEGIN
-    PERFORM act_as('application', NULL, '0');
+    PERFORM act_as(coalesce(nullif(current_setting('holdfast.person', true), ''), 'application'),
+        NULL, '0');
     IF j.credit_state = 'held' THEN
         PERFORM settle(ARRAY[ROW(j.job_id, 'void', j.credits, reason)::resolution]);
     ELSIF paid > 0 THEN

@@ -61,7 +61,6 @@ CREATE TABLE holdfast.usage_line (
 CREATE INDEX usage_line_task ON holdfast.usage_line (provider, task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX usage_line_recorded ON holdfast.usage_line (recorded_at, usage_id);
 CREATE INDEX usage_line_happened ON holdfast.usage_line (provider, happened_at);
-CREATE INDEX usage_line_xact ON holdfast.usage_line USING brin (xact);
 
 -- What is left on an account at a provider, as it said or as somebody read it there.
 CREATE TABLE holdfast.provider_balance (

@@ -1,9 +1,129 @@
 -- Matching jobs, transfers, files, callbacks and usage both ways; each break is kept under one identity.
 
+-- The kinds of breaks. The one with the lowest rank names a break when several apply to its subject.
+CREATE TABLE holdfast.break_class (
+    class text PRIMARY KEY,
+    rank integer NOT NULL UNIQUE,
+    -- Who loses as long as it stands: customer, us, provider, or integrity when nobody can say.
+    loses text NOT NULL CHECK (loses IN ('customer', 'us', 'provider', 'integrity')),
+    -- The books contradict themselves: nothing of that account is mended by itself.
+    is_integrity boolean NOT NULL,
+    -- It breaks one of the invariants that check_invariants looks for.
+    is_invariant boolean NOT NULL,
+    meaning text NOT NULL,
+    cause text NOT NULL
+);
+INSERT INTO holdfast.break_class VALUES
+    ('seal-broken', 1, 'integrity', true, true,
+        'a sealed day has another digest than when it was sealed',
+        'somebody changed rows of a closed day past the guards, or a restore lost some'),
+    ('unbalanced-transfer', 2, 'integrity', true, true,
+        'a transfer whose sides do not fit its kind, or a payment without its hold',
+        'rows were written or removed past the guards'),
+    ('key-conflict', 3, 'integrity', true, true,
+        'one idempotency key stands for two different things',
+        'an id was used again for something else, or a row was changed by hand'),
+    ('balance-drift', 4, 'integrity', true, true,
+        'a balance kept beside the transfers differs from their sum',
+        'a balance or a transfer was changed past the guards'),
+    ('negative-available', 5, 'us', true, true,
+        'an account has less than nothing',
+        'the constraint on accounts was removed'),
+    ('double-charge', 6, 'customer', false, true,
+        'the customer paid more than once for one job',
+        'two payments past the guard of one resolution for each hold'),
+    ('capture-exceeds-hold', 7, 'customer', false, true,
+        'more was captured than was held', 'a capture past the guard on holds'),
+    ('failed-but-charged', 8, 'customer', false, true,
+        'the job ended without a result, and the customer has paid',
+        'money and state were moved apart'),
+    ('failed-still-held', 9, 'customer', false, true,
+        'the job ended without a result, and its hold stands',
+        'money and state were moved apart'),
+    ('charged-without-asset', 10, 'customer', false, true,
+        'the customer paid, and no file is in storage',
+        'files were removed, or marked as lost after delivery'),
+    ('completed-not-charged', 11, 'us', false, false,
+        'delivered, and neither charged nor waived',
+        'credits were given back while the job was being delivered'),
+    ('completed-hold-open', 12, 'customer', false, true,
+        'paid, and a part of the hold still stands', 'the remainder of a capture was not voided'),
+    ('asset-without-completion', 13, 'integrity', false, false,
+        'all files are in storage, and the job is not delivered',
+        'the run that stored the last file ended before the delivery'),
+    ('refunded-but-delivered', 14, 'us', false, false,
+        'the customer has the files or the provider made them, and nobody paid',
+        'credits were given back before the result was known'),
+    ('capture-after-void', 15, 'us', false, true,
+        'captured after the hold had been voided', 'a capture past the guard on holds'),
+    ('double-refund', 16, 'us', false, true,
+        'more was given back than was paid', 'a refund past the guard on refunds'),
+    ('hold-past-timeout', 17, 'customer', false, false,
+        'a hold stands although the time of its job is over',
+        'the runs do not reach the provider, or do not run'),
+    ('orphan-hold', 18, 'customer', false, false,
+        'a hold stands for a job that never reached the provider',
+        'the application died between open_job and mark_submitting'),
+    ('job-without-hold', 19, 'us', false, true,
+        'the job costs credits and none are held or paid', 'the hold was removed past the guards'),
+    ('status-divergence', 20, 'customer', false, false,
+        'the provider says one thing about the task, and the job another',
+        'the verdict did not reach the job, or the provider changed its mind'),
+    ('callback-not-applied', 21, 'customer', false, false,
+        'the provider called back, and the job was not asked about since',
+        'the sweeper does not run or does not reach the provider'),
+    ('duplicate-provider-tasks', 22, 'us', false, false,
+        'the provider ran more than one task for one job',
+        'the application sent it again after a time-out'),
+    ('provider-billed-no-job', 23, 'us', false, false,
+        'the provider charged for a task that no job knows',
+        'the answer to the create call was lost, or others use the same account'),
+    ('provider-billed-failed-job', 24, 'us', false, false,
+        'the provider charged for a job that ended without a result',
+        'the result was lost, given up or refused, and the provider keeps the money'),
+    ('provider-cost-mismatch', 25, 'us', false, false,
+        'the provider charged another amount than was agreed or told',
+        'a price has changed, or its bill differs from its answers'),
+    ('price-mismatch', 26, 'customer', false, false,
+        'the customer paid another price than the one in force when the job was opened',
+        'the application used another price list'),
+    ('refund-without-cause', 27, 'us', false, false,
+        'given back for a delivered job without a reason', 'return_credits without a reason'),
+    ('job-not-billed', 28, 'integrity', false, false,
+        'delivered, and the bill of that time does not know the task',
+        'the provider bills later, or somebody else pays for it'),
+    ('provider-balance-drift', 29, 'us', false, false,
+        'the balance at the provider fell by another amount than its usage explains',
+        'usage that no line tells of, or a top-up that nobody recorded'),
+    ('closed-period-entry', 30, 'integrity', false, false,
+        'an entry bears a time within a day that had been closed before',
+        'its transaction took long to commit, or its time was set by hand'),
+    ('asset-expiring', 31, 'customer', false, false,
+        'a file is only at the provider, and its address expires soon',
+        'the mirrorer does not run or does not keep up'),
+    ('delivered-without-files', 32, 'customer', false, true,
+        'delivered, and no file is in storage', 'rows of files were removed or marked as lost'),
+    ('succeeded-without-files', 33, 'customer', false, false,
+        'every file has come to an end, none is stored, and the job is not closed',
+        'the run that gave the last file up ended before it closed the job'),
+    ('blocked', 34, 'customer', false, false,
+        'the job was set aside until a person decides', 'see the reason'),
+    ('overdue', 35, 'customer', false, false,
+        'a job without credits is open although its time is over',
+        'the runs do not reach the provider, or do not run'),
+    ('stray-task', 36, 'us', false, false,
+        'a task at the provider that no job knows, without a known cost',
+        'the answer to the create call was lost, or others use the same account'),
+    ('callback-unmatched', 37, 'integrity', false, false,
+        'a callback that belongs to no job',
+        'its job was never recorded, or the callback has a new shape'),
+    ('callback-unread', 38, 'customer', false, false,
+        'a callback has waited in the inbox for more than an hour', 'the sweeper does not run');
+
 -- What the nightly run found wrong, under one identity from night to night.
 CREATE TABLE holdfast.break (
     break_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    class text NOT NULL,
+    class text NOT NULL REFERENCES holdfast.break_class,
     subject text NOT NULL,
     -- What the break is about, as far as there is one of it.
     job_id text,
@@ -11,7 +131,7 @@ CREATE TABLE holdfast.break (
     provider text,
     model text,
     task_id text,
-    -- Whatever else is wrong with the same subject, by precedence.
+    -- Whatever else is wrong with the same subject, in the order of precedence.
     also text[] NOT NULL DEFAULT '{}',
     -- Who loses, as long as it stands: customer, us, provider, or integrity when nobody can say.
     loses text NOT NULL,
@@ -63,122 +183,4 @@ CREATE TRIGGER break_fix_is_immutable BEFORE UPDATE OR DELETE ON holdfast.break_
     FOR EACH ROW EXECUTE FUNCTION holdfast.refuse_change();
 CREATE TRIGGER break_fix_is_never_emptied BEFORE TRUNCATE ON holdfast.break_fix
     FOR EACH STATEMENT EXECUTE FUNCTION holdfast.refuse_change();
-
--- A task with what it cost, in words.
-CREATE VIEW holdfast.priced_task AS
-SELECT t.*, CASE WHEN t.cost_amount IS NULL THEN ''
-    ELSE format(' for %s %s', t.cost_amount, t.cost_unit) END AS cost
-FROM holdfast.task t;
-
--- Everything that stands wrong now and is not an invariant: one row for each finding.
-CREATE VIEW holdfast.finding AS
-SELECT 'blocked'::text AS class, j.job_id AS subject,
-    format('%s since its last change: %s', j.blocked, coalesce(j.blocked_reason, 'no reason kept'))
-        AS detail,
-    CASE j.credit_state WHEN 'held' THEN j.credits END AS credits,
-    CASE j.blocked WHEN 'brake' THEN 'holdfast policy release-brake --job ' || j.job_id
-        WHEN 'submission_unknown' THEN 'look for the task at the provider; then SELECT '
-            || 'holdfast.mark_submitted(job, task), or holdfast job abandon ' || j.job_id
-        ELSE 'holdfast job show ' || j.job_id || '; then holdfast job requeue ' || j.job_id END AS fix
-FROM holdfast.job j WHERE j.blocked IS NOT NULL
-UNION ALL
-SELECT 'paid_not_charged', j.job_id,
-    format('the provider finished task %s%s, and the job is %s (%s)', t.task_id, t.cost, j.state,
-        coalesce(j.error_code, j.credit_state)),
-    j.credits, 'holdfast job show ' || j.job_id
-FROM holdfast.job j JOIN holdfast.priced_task t USING (job_id)
-WHERE t.state = 'succeeded' AND j.state IN ('failed', 'abandoned', 'dismissed')
-UNION ALL
-SELECT 'delivered_not_settled', j.job_id, 'delivered with ' || j.credit_state || ' credits',
-    j.credits, 'holdfast job show ' || j.job_id
-FROM holdfast.job j
-WHERE j.state = 'delivered' AND j.credit_state = 'voided'
-    AND holdfast.share(j.credits, (SELECT count(*)::integer FROM holdfast.asset a
-        WHERE a.job_id = j.job_id AND a.state = 'stored'), j.expected_outputs) > 0
-UNION ALL
-SELECT 'stored_not_delivered', j.job_id, 'all its files have come to an end, and it is not delivered',
-    j.credits, 'ledger-reconciler --apply'
-FROM holdfast.job j
-WHERE j.state = 'succeeded' AND j.blocked IS NULL AND j.pending_move IS NULL
-    AND NOT EXISTS (SELECT FROM holdfast.asset a WHERE a.job_id = j.job_id AND a.state = 'pending')
-UNION ALL
-SELECT 'surplus_task', t.provider || '/' || t.task_id,
-    format('a second task of job %s finished as well%s', t.job_id, t.cost), NULL,
-    'holdfast job show ' || t.job_id
-FROM holdfast.priced_task t JOIN holdfast.job j USING (job_id)
-WHERE t.state = 'succeeded' AND t.task_id <> j.task_id
-    AND j.state NOT IN ('failed', 'abandoned', 'dismissed')
-UNION ALL
-SELECT 'stray_task', s.provider || '/' || s.task_id,
-    format('no job has this task%s; %s%s', ' of ' || nullif(s.endpoint, ''), s.state,
-        CASE WHEN s.cost_amount IS NULL THEN '' ELSE format(', it cost %s %s', s.cost_amount,
-            s.cost_unit) END), NULL,
-    'if it belongs to a job: SELECT holdfast.mark_submitted(job, ' || quote_literal(s.task_id) || ')'
-FROM holdfast.stray_task s
-WHERE s.reported_at IS NOT NULL
-    AND NOT EXISTS (SELECT FROM holdfast.task t
-        WHERE t.provider = s.provider AND t.task_id = s.task_id)
-UNION ALL
-SELECT 'overdue', j.job_id,
-    format('%s since %s without an end', j.state, to_char(coalesce(j.submitted_at, j.created_at)
-        AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
-    CASE j.credit_state WHEN 'held' THEN j.credits END, 'holdfast job sync ' || j.job_id
-FROM holdfast.job j
-WHERE j.state IN ('created', 'submitted', 'running', 'succeeded') AND j.blocked IS NULL
-    AND coalesce(j.submitted_at, j.created_at) < holdfast.clock()
-        - 2 * holdfast.policy_interval('deadline', j.provider, j.kind, j.model)
-UNION ALL
-SELECT 'callback_unmatched', 'callback ' || c.callback_id,
-    format('%s: no job for %s', c.provider, CASE WHEN cardinality(c.candidates) = 0
-        THEN 'a body without an id' ELSE 'task ' || array_to_string(c.candidates, ', ') END),
-    NULL, 'holdfast job list --provider ' || c.provider
-FROM holdfast.callback c WHERE c.result = 'unmatched';
-
--- Keeps the night's findings under one identity from night to night: new ones are opened, standing
--- ones are seen again, gone ones are closed. `findings` holds those of the invariants as well.
-CREATE FUNCTION holdfast.record_breaks(run uuid, clock_offset interval, findings jsonb)
-RETURNS TABLE (opened bigint, standing bigint, closed bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    now_ timestamptz;
-BEGIN
-    PERFORM act_as('ledger-reconciler', run, clock_offset);
-    now_ := clock();
-    LOCK TABLE break IN SHARE ROW EXCLUSIVE MODE;
-    WITH given AS MATERIALIZED (
-        SELECT * FROM jsonb_to_recordset(findings) AS f (
-            class text, subject text, detail text, credits bigint, fix text)
-    ), gone AS (
-        UPDATE break b SET closed_at = now_
-        WHERE b.closed_at IS NULL
-            AND NOT EXISTS (SELECT FROM given g WHERE g.class = b.class AND g.subject = b.subject)
-        RETURNING 1
-    ), kept AS (
-        INSERT INTO break AS b (class, subject, detail, credits, fix, first_seen_at, last_seen_at)
-        SELECT DISTINCT ON (class, subject) class, subject, detail, credits, fix, now_, now_
-        FROM given ORDER BY class, subject
-        ON CONFLICT (class, subject) WHERE closed_at IS NULL DO UPDATE
-        SET last_seen_at = now_, detail = excluded.detail, credits = excluded.credits,
-            fix = excluded.fix
-        RETURNING b.first_seen_at
-    )
-    SELECT (SELECT count(*) FROM kept WHERE first_seen_at = now_),
-        (SELECT count(*) FROM kept), (SELECT count(*) FROM gone)
-    INTO opened, standing, closed;
-    RETURN NEXT;
-END $$;
-
--- The one fix that needs no judgement: a job whose files have all come to an end is delivered, or
--- failed as result_lost, by the same function that the mirrorer uses.
-CREATE FUNCTION holdfast.fix_undelivered(run uuid, clock_offset interval, most integer)
-RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-#variable_conflict use_column
-BEGIN
-    PERFORM act_as('ledger-reconciler', run, clock_offset);
-    RETURN QUERY SELECT d.* FROM deliver_jobs(ARRAY(
-        SELECT f.subject FROM finding f WHERE f.class = 'stored_not_delivered'
-        ORDER BY 1 LIMIT most)) d;
-END $$;
 

@@ -10,11 +10,16 @@ CREATE TABLE holdfast.business_day (
     state text NOT NULL CHECK (state IN ('closing', 'sealed')),
     -- What was committed when its close began.
     seen pg_snapshot NOT NULL,
-    -- How far an unfinished close has come.
-    after_at timestamptz,
-    after_sequence bigint NOT NULL DEFAULT 0,
+    -- How far an unfinished close has come: late entries, then entries, usage and accounts.
+    phase text NOT NULL DEFAULT 'late'
+        CHECK (phase IN ('late', 'entries', 'usage', 'accounts', 'counted')),
+    after_at timestamptz NOT NULL DEFAULT '-infinity',
+    after_id bigint NOT NULL DEFAULT 0,
+    after_account text NOT NULL DEFAULT '',
     entries bigint NOT NULL DEFAULT 0,
-    entries_digest text NOT NULL DEFAULT '',
+    usage_lines bigint NOT NULL DEFAULT 0,
+    -- SHA-256 over everything counted so far, page by page.
+    running_digest text NOT NULL DEFAULT '',
     -- The figures of the day, as every report gives them.
     figures jsonb,
     previous_digest text,
@@ -63,33 +68,39 @@ CREATE TABLE holdfast.model_day (
     provider text NOT NULL,
     model text NOT NULL,
     kind text NOT NULL,
-    opened bigint NOT NULL,
-    delivered bigint NOT NULL,
-    failed bigint NOT NULL,
-    abandoned bigint NOT NULL,
+    opened bigint NOT NULL DEFAULT 0,
+    delivered bigint NOT NULL DEFAULT 0,
+    failed bigint NOT NULL DEFAULT 0,
+    abandoned bigint NOT NULL DEFAULT 0,
     -- Credits earned: captured and charged, less refunded.
-    earned bigint NOT NULL,
+    earned bigint NOT NULL DEFAULT 0,
     revenue_micros bigint,
     cost_micros bigint,
     -- What was paid to the provider for jobs that no customer paid for.
     leaked_micros bigint,
     -- Usage lines without a known rate.
-    unpriced_lines bigint NOT NULL,
+    unpriced_lines bigint NOT NULL DEFAULT 0,
     -- Of the jobs that were delivered: from creation to the files' being there.
     median_seconds bigint,
     p95_seconds bigint,
     PRIMARY KEY (day, provider, model, kind)
 );
 
--- What each provider says it charged, by unit, as it was booked on a day.
+-- What each provider says it charged, by unit and model, as it was booked on a day.
 CREATE TABLE holdfast.usage_day (
     day date NOT NULL REFERENCES holdfast.business_day,
     provider text NOT NULL,
     unit text NOT NULL,
+    -- Empty where no job has the task.
+    model text NOT NULL,
+    kind text NOT NULL,
     lines bigint NOT NULL,
     amount numeric NOT NULL,
+    -- Of jobs that cost credits, are over, and that nobody paid for; and of no job at all.
+    leaked numeric NOT NULL,
     micros bigint,
-    PRIMARY KEY (day, provider, unit)
+    leaked_micros bigint,
+    PRIMARY KEY (day, provider, unit, model, kind)
 );
 
 -- The breaks as they stood when a day was sealed: open ones, and those closed since the day before.

@@ -1,0 +1,442 @@
+-- The close of a day: its entries are counted page by page, then it is sealed and chained to the day
+-- before.
+
+-- The first sequence that an entry of no sealed day can have: lets what moved since be found without
+-- reading what is sealed.
+CREATE FUNCTION holdfast.first_open_sequence(last holdfast.business_day) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT CASE WHEN last.day IS NULL THEN 0 ELSE least(
+        (SELECT min(t.sequence) FROM transfer t WHERE t.created_at >= last.ends_at),
+        (SELECT min(t.sequence) FROM transfer t WHERE t.xact >= pg_snapshot_xmin(last.seen)),
+        9223372036854775807) END
+$$;
+
+-- Begins the close of the next day that is over, or goes on with one that was begun; no row when no day
+-- is due. A day begins where the one before it ended, whatever became of zone and cut-off since.
+CREATE FUNCTION holdfast.begin_close(run uuid, clock_offset interval, with_version text)
+RETURNS TABLE (day date)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+    last business_day;
+    next business_day;
+    zone_ text := coalesce(policy_value('business_zone'), 'UTC');
+    cutoff interval := coalesce(policy_value('business_cutoff'), '00:00')::interval;
+BEGIN
+    PERFORM act_as('ledger-reconciler', run, clock_offset);
+    now_ := clock();
+    -- Two runs that begin at once: the second waits here, and finds the day of the first.
+    PERFORM pg_advisory_xact_lock(hashtextextended('holdfast.close', 0));
+    SELECT * INTO next FROM business_day WHERE state = 'closing';
+    IF NOT FOUND THEN
+        SELECT * INTO last FROM business_day d ORDER BY d.day DESC LIMIT 1;
+        IF FOUND THEN
+            next.day := last.day + 1; next.starts_at := last.ends_at;
+        ELSE
+            next.day := (least(now_ - interval '1 day', (SELECT min(t.created_at) FROM transfer t),
+                (SELECT min(j.created_at) FROM job j)) AT TIME ZONE zone_ - cutoff)::date;
+            next.starts_at := (next.day + cutoff) AT TIME ZONE zone_;
+        END IF;
+        next.ends_at := (next.day + 1 + cutoff) AT TIME ZONE zone_;
+        -- A cut-off that was moved back may leave a day without length; it joins the one after it.
+        WHILE next.ends_at <= next.starts_at LOOP
+            next.day := next.day + 1;
+            next.ends_at := (next.day + 1 + cutoff) AT TIME ZONE zone_;
+        END LOOP;
+        IF next.ends_at + interval '5 minutes' > now_ THEN
+            RETURN;
+        END IF;
+        INSERT INTO business_day (day, zone, starts_at, ends_at, state, seen, version)
+        VALUES (next.day, zone_, next.starts_at, next.ends_at, 'closing', pg_current_snapshot(),
+            with_version);
+    END IF;
+    RETURN QUERY SELECT next.day;
+END $$;
+
+-- How an entry is written down for the digest: one line, the same for ever.
+CREATE FUNCTION holdfast.entry_line(t holdfast.transfer) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT concat_ws(E'\t', t.transfer_id, t.kind, t.account_id, coalesce(t.job_id, ''), t.debit,
+        t.credit, t.amount, (extract(epoch FROM t.created_at) * 1000000)::bigint)
+$$;
+
+CREATE FUNCTION holdfast.usage_text(l holdfast.usage_line) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT concat_ws(E'\t', l.provider, l.line_key, l.source, coalesce(l.task_id, ''), l.unit,
+        l.amount, l.booked, (extract(epoch FROM l.recorded_at) * 1000000)::bigint)
+$$;
+
+-- Entries, lines or accounts of one page: a fraction of a second's work. Digests are taken page by page,
+-- so that another size would be another digest.
+CREATE FUNCTION holdfast.close_page() RETURNS integer LANGUAGE sql IMMUTABLE AS $$ SELECT 5000 $$;
+
+CREATE FUNCTION holdfast.digest_on(running text, page text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN page IS NULL THEN running
+        ELSE encode(sha256(convert_to(running || E'\n' || page, 'UTF8')), 'hex') END
+$$;
+
+-- A page of a day's entries: late ones are those that an earlier day would have had, if they had been
+-- committed when it was closed.
+CREATE FUNCTION holdfast.entries_of(
+    d holdfast.business_day, are_late boolean, after_at timestamptz, after_id bigint, most integer)
+RETURNS SETOF holdfast.transfer
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+    before pg_snapshot := (SELECT b.seen FROM business_day b WHERE b.day < d.day
+        ORDER BY b.day DESC LIMIT 1);
+BEGIN
+    IF are_late THEN
+        RETURN QUERY SELECT t.* FROM transfer t
+        WHERE t.xact >= pg_snapshot_xmin(before) AND t.created_at < d.starts_at
+            AND NOT pg_visible_in_snapshot(t.xact, before) AND pg_visible_in_snapshot(t.xact, d.seen)
+            AND (t.created_at, t.sequence) > (after_at, after_id)
+        ORDER BY t.created_at, t.sequence LIMIT most;
+    ELSE
+        RETURN QUERY SELECT t.* FROM transfer t
+        WHERE (t.created_at, t.sequence) > (after_at, after_id)
+            AND t.created_at >= CASE WHEN before IS NULL THEN '-infinity' ELSE d.starts_at END
+            AND t.created_at < d.ends_at AND pg_visible_in_snapshot(t.xact, d.seen)
+        ORDER BY t.created_at, t.sequence LIMIT most;
+    END IF;
+END $$;
+
+-- A page of the usage lines that came to be known on a day.
+CREATE FUNCTION holdfast.usage_of(
+    d holdfast.business_day, after_at timestamptz, after_id bigint, most integer)
+RETURNS SETOF holdfast.usage_line
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+    before business_day;
+BEGIN
+    SELECT * INTO before FROM business_day b WHERE b.day < d.day ORDER BY b.day DESC LIMIT 1;
+    RETURN QUERY SELECT l.* FROM usage_line l
+    WHERE (l.recorded_at, l.usage_id) > (after_at, after_id)
+        -- What was written down long before it was committed is a matter of hours, not of days.
+        AND l.recorded_at >= CASE WHEN before.day IS NULL THEN '-infinity'
+            ELSE d.starts_at - interval '1 day' END
+        AND l.recorded_at < d.ends_at AND pg_visible_in_snapshot(l.xact, d.seen)
+        AND (before.day IS NULL OR l.recorded_at >= before.ends_at
+            OR NOT pg_visible_in_snapshot(l.xact, before.seen))
+    ORDER BY l.recorded_at, l.usage_id LIMIT most;
+END $$;
+
+-- Counts one page of the day that is being closed. Returns whether there is more to count. Killed
+-- anywhere, it goes on from the last page; two runs take turns.
+CREATE FUNCTION holdfast.count_page(run uuid, clock_offset interval, wanted date)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    most constant integer := close_page();
+    d business_day;
+BEGIN
+    PERFORM act_as('ledger-reconciler', run, clock_offset);
+    SELECT * INTO d FROM business_day b WHERE b.day = wanted FOR NO KEY UPDATE;
+    IF d.state = 'sealed' OR d.phase = 'counted' THEN
+        RETURN false;
+    END IF;
+    CASE d.phase
+    WHEN 'late', 'entries' THEN PERFORM count_entries(d, most);
+    WHEN 'usage' THEN PERFORM count_usage(d, most);
+    ELSE PERFORM count_accounts(d, most);
+    END CASE;
+    RETURN true;
+END $$;
+
+CREATE FUNCTION holdfast.count_entries(d holdfast.business_day, most integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+DECLARE
+    page transfer[];
+    last transfer;
+BEGIN
+    SELECT array_agg(e) INTO page
+    FROM entries_of(d, d.phase = 'late', d.after_at, d.after_id, most) e;
+    IF page IS NULL THEN
+        UPDATE business_day b SET after_at = '-infinity', after_id = 0,
+            phase = CASE d.phase WHEN 'late' THEN 'entries' ELSE 'usage' END
+        WHERE b.day = d.day;
+        RETURN;
+    END IF;
+    last := page[cardinality(page)];
+    INSERT INTO account_day AS a (day, account_id, opening_available, opening_held, opening_spent,
+        granted, held, captured, voided, charged, refunded, adjusted, closing_available,
+        closing_held, closing_spent, entries)
+    SELECT d.day, m.account_id, o.available, o.held, o.spent, m.granted, m.held, m.captured,
+        m.voided, m.charged, m.refunded, m.adjusted,
+        o.available + m.granted + m.adjusted - m.held + m.voided - m.charged + m.refunded,
+        o.held + m.held - m.captured - m.voided, o.spent + m.captured + m.charged - m.refunded,
+        m.entries
+    FROM (SELECT e.account_id,
+            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'grant'), 0)::bigint AS granted,
+            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'hold'), 0)::bigint AS held,
+            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'capture'), 0)::bigint AS captured,
+            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'void'), 0)::bigint AS voided,
+            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charge'), 0)::bigint AS charged,
+            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refund'), 0)::bigint AS refunded,
+            coalesce(sum(CASE e.credit WHEN 'available' THEN e.amount ELSE -e.amount END)
+                FILTER (WHERE e.kind = 'adjustment'), 0)::bigint AS adjusted,
+            count(*) AS entries
+        FROM unnest(page) e GROUP BY e.account_id) m
+    CROSS JOIN LATERAL (SELECT coalesce(max(c.closing_available), 0)::bigint AS available,
+            coalesce(max(c.closing_held), 0)::bigint AS held,
+            coalesce(max(c.closing_spent), 0)::bigint AS spent
+        FROM (SELECT c.* FROM account_day c WHERE c.account_id = m.account_id AND c.day < d.day
+            ORDER BY c.day DESC LIMIT 1) c) o
+    ON CONFLICT (day, account_id) DO UPDATE SET
+        granted = a.granted + excluded.granted, held = a.held + excluded.held,
+        captured = a.captured + excluded.captured, voided = a.voided + excluded.voided,
+        charged = a.charged + excluded.charged, refunded = a.refunded + excluded.refunded,
+        adjusted = a.adjusted + excluded.adjusted, entries = a.entries + excluded.entries,
+        closing_available = a.closing_available + excluded.closing_available
+            - excluded.opening_available,
+        closing_held = a.closing_held + excluded.closing_held - excluded.opening_held,
+        closing_spent = a.closing_spent + excluded.closing_spent - excluded.opening_spent;
+    INSERT INTO model_day AS m (day, provider, model, kind, earned)
+    SELECT d.day, j.provider, j.model, j.kind, sum(CASE e.kind WHEN 'refund' THEN -e.amount
+        ELSE e.amount END)::bigint
+    FROM unnest(page) e JOIN job j ON j.job_id = e.job_id
+    WHERE e.kind IN ('capture', 'charge', 'refund') GROUP BY j.provider, j.model, j.kind
+    ON CONFLICT (day, provider, model, kind) DO UPDATE SET earned = m.earned + excluded.earned;
+    UPDATE business_day b SET after_at = last.created_at, after_id = last.sequence,
+        entries = d.entries + cardinality(page),
+        running_digest = digest_on(d.running_digest, (SELECT string_agg(entry_line(e), E'\n'
+            ORDER BY e.created_at, e.sequence) FROM unnest(page) e))
+    WHERE b.day = d.day;
+END $$;
+
+CREATE FUNCTION holdfast.count_usage(d holdfast.business_day, most integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+DECLARE
+    page usage_line[];
+    last usage_line;
+BEGIN
+    SELECT array_agg(l) INTO page FROM usage_of(d, d.after_at, d.after_id, most) l;
+    IF page IS NULL THEN
+        UPDATE business_day b SET phase = 'accounts' WHERE b.day = d.day;
+        RETURN;
+    END IF;
+    last := page[cardinality(page)];
+    INSERT INTO usage_day AS u (day, provider, unit, model, kind, lines, amount, leaked)
+    SELECT d.day, l.provider, l.unit, coalesce(j.model, ''), coalesce(j.kind, ''), count(*),
+        sum(l.booked), coalesce(sum(l.booked) FILTER (WHERE j.job_id IS NULL OR (j.credits > 0
+            AND j.captured + j.charged - j.refunded <= 0
+            AND j.state IN ('delivered', 'failed', 'abandoned', 'dismissed'))), 0)
+    FROM unnest(page) l
+    LEFT JOIN task t ON t.provider = l.provider AND t.task_id = l.task_id
+    LEFT JOIN job j ON j.job_id = coalesce(t.job_id, l.job_id)
+    GROUP BY l.provider, l.unit, coalesce(j.model, ''), coalesce(j.kind, '')
+    ON CONFLICT (day, provider, unit, model, kind) DO UPDATE SET lines = u.lines + excluded.lines,
+        amount = u.amount + excluded.amount, leaked = u.leaked + excluded.leaked;
+    UPDATE business_day b SET after_at = last.recorded_at, after_id = last.usage_id,
+        usage_lines = d.usage_lines + cardinality(page),
+        running_digest = digest_on(d.running_digest, (SELECT string_agg(usage_text(l), E'\n'
+            ORDER BY l.recorded_at, l.usage_id) FROM unnest(page) l))
+    WHERE b.day = d.day;
+END $$;
+
+-- Takes a page of the finished account figures into the digest.
+CREATE FUNCTION holdfast.count_accounts(d holdfast.business_day, most integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    page text;
+    last text;
+BEGIN
+    SELECT string_agg(a::text, E'\n' ORDER BY a.account_id), max(a.account_id) INTO page, last
+    FROM (SELECT a.* FROM account_day a WHERE a.day = d.day AND a.account_id > d.after_account
+        ORDER BY a.account_id LIMIT most) a;
+    UPDATE business_day b SET after_account = coalesce(last, d.after_account),
+        running_digest = digest_on(d.running_digest, page),
+        phase = CASE WHEN page IS NULL THEN 'counted' ELSE b.phase END
+    WHERE b.day = d.day;
+END $$;
+
+-- What jobs came to on a day, by model; read before the seal, because it may take a while.
+CREATE FUNCTION holdfast.day_jobs(wanted date) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = holdfast, pg_temp SET jit = off AS $$
+    WITH d AS (SELECT * FROM business_day WHERE day = wanted
+    ), opened AS (
+        SELECT j.provider, j.model, j.kind, count(*) AS opened FROM d JOIN job j
+            ON j.created_at >= d.starts_at AND j.created_at < d.ends_at
+        GROUP BY 1, 2, 3
+    ), ended AS (
+        SELECT j.provider, j.model, j.kind,
+            count(*) FILTER (WHERE j.state = 'delivered') AS delivered,
+            count(*) FILTER (WHERE j.state = 'failed') AS failed,
+            count(*) FILTER (WHERE j.state IN ('abandoned', 'dismissed')) AS abandoned,
+            percentile_disc(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM
+                j.finished_at - j.created_at)::bigint) FILTER (WHERE j.state = 'delivered') AS median,
+            percentile_disc(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM
+                j.finished_at - j.created_at)::bigint) FILTER (WHERE j.state = 'delivered') AS p95
+        FROM d JOIN job j ON j.finished_at >= d.starts_at AND j.finished_at < d.ends_at
+        GROUP BY 1, 2, 3
+    )
+    SELECT coalesce(jsonb_agg(to_jsonb(m)), '[]') FROM (
+        SELECT * FROM opened FULL JOIN ended USING (provider, model, kind)) m
+$$;
+
+-- Seals a day that is counted: its figures, its breaks, its digest. Money is counted at the rates in
+-- force when the day began. Returns false when another run has sealed it meanwhile.
+CREATE FUNCTION holdfast.seal_day(run uuid, clock_offset interval, wanted date, jobs jsonb)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+    d business_day;
+    before business_day;
+    currency text := coalesce(policy_value('currency'), 'USD');
+    figures_ jsonb;
+    digest_ text;
+BEGIN
+    PERFORM act_as('ledger-reconciler', run, clock_offset);
+    now_ := clock();
+    SELECT * INTO d FROM business_day b WHERE b.day = wanted FOR NO KEY UPDATE;
+    IF d.state = 'sealed' THEN
+        RETURN false;
+    END IF;
+    IF d.phase <> 'counted' THEN
+        RAISE EXCEPTION 'the entries of % are not counted yet', wanted;
+    END IF;
+    SELECT * INTO before FROM business_day b WHERE b.day < wanted ORDER BY b.day DESC LIMIT 1;
+    PERFORM value_day(d, jobs);
+    INSERT INTO break_day (day, break_id, status, age_days, class, subject, job_id, account_id,
+        provider, model, loses, credits, amount, unit, micros, detail, cause, fix, first_seen_at)
+    SELECT d.day, b.break_id, CASE WHEN b.closed_at IS NOT NULL THEN b.closed_how
+            WHEN b.first_seen_at > coalesce(before.closed_at, '-infinity') THEN 'opened'
+            ELSE 'standing' END,
+        greatest(0, extract(day FROM now_ - b.first_seen_at)::integer), b.class, b.subject,
+        b.job_id, b.account_id, b.provider, b.model, b.loses, b.credits, b.amount, b.unit,
+        money_micros(b.amount, b.provider, b.unit, d.starts_at), b.detail, b.cause, b.fix,
+        b.first_seen_at
+    FROM break b
+    WHERE b.closed_at IS NULL OR b.closed_at > coalesce(before.closed_at, '-infinity')
+    ON CONFLICT DO NOTHING;
+    SELECT jsonb_build_object('currency', currency,
+        'opening', coalesce(before.figures -> 'closing',
+            jsonb_build_object('available', 0, 'held', 0, 'spent', 0)),
+        'moves', jsonb_build_object('granted', m.granted, 'held', m.held, 'captured', m.captured,
+            'voided', m.voided, 'charged', m.charged, 'refunded', m.refunded,
+            'adjusted', m.adjusted),
+        'closing', jsonb_build_object(
+            'available', coalesce((before.figures #>> '{closing,available}')::bigint, 0)
+                + m.granted + m.adjusted - m.held + m.voided - m.charged + m.refunded,
+            'held', coalesce((before.figures #>> '{closing,held}')::bigint, 0)
+                + m.held - m.captured - m.voided,
+            'spent', coalesce((before.figures #>> '{closing,spent}')::bigint, 0)
+                + m.captured + m.charged - m.refunded),
+        'accounts_moved', m.accounts)
+    INTO figures_
+    FROM (SELECT coalesce(sum(a.granted), 0)::bigint AS granted,
+            coalesce(sum(a.held), 0)::bigint AS held,
+            coalesce(sum(a.captured), 0)::bigint AS captured,
+            coalesce(sum(a.voided), 0)::bigint AS voided,
+            coalesce(sum(a.charged), 0)::bigint AS charged,
+            coalesce(sum(a.refunded), 0)::bigint AS refunded,
+            coalesce(sum(a.adjusted), 0)::bigint AS adjusted, count(*) AS accounts
+        FROM account_day a WHERE a.day = d.day) m;
+    UPDATE business_day b SET figures = figures_, run_id = run, closed_at = now_,
+        previous_digest = coalesce(before.digest, '')
+    WHERE b.day = d.day;
+    SELECT * INTO d FROM business_day b WHERE b.day = wanted;
+    UPDATE business_day b SET digest = digest_of(d), state = 'sealed' WHERE b.day = d.day;
+    RETURN true;
+END $$;
+
+-- Jobs, revenue and cost by model, at the rates in force when the day began.
+CREATE FUNCTION holdfast.value_day(d holdfast.business_day, jobs jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    INSERT INTO model_day AS m (day, provider, model, kind, opened, delivered, failed, abandoned,
+        median_seconds, p95_seconds)
+    SELECT d.day, g.provider, g.model, g.kind, coalesce(g.opened, 0), coalesce(g.delivered, 0),
+        coalesce(g.failed, 0), coalesce(g.abandoned, 0), g.median, g.p95
+    FROM jsonb_to_recordset(jobs) AS g (provider text, model text, kind text, opened bigint,
+        delivered bigint, failed bigint, abandoned bigint, median bigint, p95 bigint)
+    ON CONFLICT (day, provider, model, kind) DO UPDATE SET opened = excluded.opened,
+        delivered = excluded.delivered, failed = excluded.failed, abandoned = excluded.abandoned,
+        median_seconds = excluded.median_seconds, p95_seconds = excluded.p95_seconds;
+    INSERT INTO model_day (day, provider, model, kind)
+    SELECT DISTINCT d.day, u.provider, u.model, u.kind FROM usage_day u WHERE u.day = d.day
+    ON CONFLICT DO NOTHING;
+    UPDATE usage_day u SET micros = money_micros(u.amount, u.provider, u.unit, d.starts_at),
+        leaked_micros = money_micros(u.leaked, u.provider, u.unit, d.starts_at)
+    WHERE u.day = d.day;
+    UPDATE model_day m SET
+        revenue_micros = (SELECT round(m.earned * r.amount * 1000000)::bigint
+            FROM dated_amount('credit_value', m.provider, m.kind, m.model, d.starts_at) r),
+        cost_micros = c.micros, leaked_micros = c.leaked, unpriced_lines = coalesce(c.unpriced, 0)
+    FROM model_day k LEFT JOIN LATERAL (
+        SELECT sum(u.micros)::bigint AS micros, sum(u.leaked_micros)::bigint AS leaked,
+            sum(u.lines) FILTER (WHERE u.micros IS NULL) AS unpriced
+        FROM usage_day u WHERE u.day = k.day AND u.provider = k.provider AND u.model = k.model
+            AND u.kind = k.kind) c ON true
+    WHERE k.day = d.day AND m.day = k.day AND m.provider = k.provider AND m.model = k.model
+        AND m.kind = k.kind;
+END $$;
+
+-- What a sealed day says, in one digest, chained to the day before.
+CREATE FUNCTION holdfast.digest_of(d holdfast.business_day) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT digest_on(d.previous_digest, concat_ws(E'\n', concat_ws(E'\t', d.day, d.zone,
+        extract(epoch FROM d.starts_at), extract(epoch FROM d.ends_at), d.seen, d.entries,
+        d.usage_lines, d.running_digest, d.figures, extract(epoch FROM d.closed_at)),
+        (SELECT string_agg(m::text, E'\n' ORDER BY m.provider, m.model, m.kind)
+            FROM model_day m WHERE m.day = d.day),
+        (SELECT string_agg(u::text, E'\n' ORDER BY u.provider, u.unit, u.model, u.kind)
+            FROM usage_day u WHERE u.day = d.day),
+        (SELECT string_agg(concat_ws(E'\t', b.break_id, b.status, b.age_days, b.class, b.subject,
+                b.credits, b.amount, b.unit, b.micros, b.detail), E'\n' ORDER BY b.break_id)
+            FROM break_day b WHERE b.day = d.day)))
+$$;
+
+-- Counts a page of a sealed day once more, from where the last call ended; a day that agrees ends in
+-- the phase 'counted' with the running digest that it was sealed with.
+CREATE FUNCTION holdfast.recount_page(
+    wanted date, INOUT phase text, INOUT after_at text, INOUT after_id bigint,
+    INOUT after_account text, INOUT running text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    d business_day;
+    page text;
+    last_at timestamptz;
+    last_id bigint;
+    last_account text;
+BEGIN
+    SELECT * INTO d FROM business_day b WHERE b.day = wanted;
+    CASE phase
+    WHEN 'late', 'entries' THEN
+        SELECT string_agg(entry_line(e), E'\n' ORDER BY e.created_at, e.sequence),
+            max(e.created_at), (array_agg(e.sequence ORDER BY e.created_at DESC, e.sequence DESC))[1]
+        INTO page, last_at, last_id
+        FROM entries_of(d, phase = 'late', after_at::timestamptz, after_id, close_page()) e;
+    WHEN 'usage' THEN
+        SELECT string_agg(usage_text(l), E'\n' ORDER BY l.recorded_at, l.usage_id),
+            max(l.recorded_at),
+            (array_agg(l.usage_id ORDER BY l.recorded_at DESC, l.usage_id DESC))[1]
+        INTO page, last_at, last_id
+        FROM usage_of(d, after_at::timestamptz, after_id, close_page()) l;
+    WHEN 'accounts' THEN
+        SELECT string_agg(a::text, E'\n' ORDER BY a.account_id), max(a.account_id)
+        INTO page, last_account
+        FROM (SELECT a.* FROM account_day a WHERE a.day = wanted AND a.account_id > after_account
+            ORDER BY a.account_id LIMIT close_page()) a;
+    END CASE;
+    running := digest_on(running, page);
+    IF page IS NULL THEN
+        after_at := '-infinity'; after_id := 0;
+        phase := CASE phase WHEN 'late' THEN 'entries' WHEN 'entries' THEN 'usage'
+            WHEN 'usage' THEN 'accounts' ELSE 'counted' END;
+    ELSE
+        after_at := coalesce(last_at::text, after_at);
+        after_id := coalesce(last_id, after_id);
+        after_account := coalesce(last_account, after_account);
+    END IF;
+END $$;

@@ -1,0 +1,267 @@
+-- Page by page: the jobs of the books' window and older ones that still matter, and from the other
+-- side what providers, callbacks and accounts say.
+
+-- A page of what the window of the books covers: jobs by their age. Every row says how far the page
+-- went; a row without a break says only that. No row: the end.
+CREATE FUNCTION holdfast.match_window(after_at timestamptz, after_job text, most integer)
+RETURNS TABLE (examined integer, next_at text, next_job text, found holdfast.found_break)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    page text[];
+BEGIN
+    SELECT array_agg(j.job_id), count(*), (array_agg(j.created_at::text ORDER BY j.rank DESC))[1],
+        (array_agg(j.job_id ORDER BY j.rank DESC))[1]
+    INTO page, examined, next_at, next_job
+    FROM (SELECT j.job_id, j.created_at, row_number() OVER (ORDER BY j.created_at, j.job_id) AS rank
+        FROM job j WHERE (j.created_at, j.job_id) > (after_at, after_job)
+        ORDER BY j.created_at, j.job_id LIMIT most) j;
+    IF examined > 0 THEN
+        RETURN QUERY SELECT examined, next_at, next_job, NULL::found_break;
+        RETURN QUERY SELECT 0, NULL::text, NULL::text, m FROM match_jobs(page) m;
+    END IF;
+END $$;
+
+-- A page of older jobs that may still come to something: open, blocked or held ones, those that ended
+-- or moved credits within the window, and those whose breaks stand.
+CREATE FUNCTION holdfast.match_older(before timestamptz, after_job text, most integer)
+RETURNS TABLE (examined integer, next_job text, found holdfast.found_break)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    page text[];
+BEGIN
+    SELECT array_agg(o.job_id), count(*), max(o.job_id)
+    INTO page, examined, next_job
+    FROM (SELECT DISTINCT c.job_id FROM (
+            SELECT j.job_id FROM job j WHERE j.created_at < before
+                AND j.state IN ('created', 'submitted', 'running', 'succeeded', 'timed_out')
+            UNION ALL SELECT j.job_id FROM job j WHERE j.blocked IS NOT NULL
+            UNION ALL SELECT j.job_id FROM job j WHERE j.credit_state = 'held'
+            UNION ALL SELECT j.job_id FROM job j WHERE j.finished_at >= before
+            UNION ALL SELECT t.job_id FROM transfer t
+                WHERE t.created_at >= before AND t.kind IN ('refund', 'charge', 'void', 'capture')
+            UNION ALL SELECT b.job_id FROM break b WHERE b.closed_at IS NULL) c
+        JOIN job j ON j.job_id = c.job_id
+        WHERE j.created_at < before AND c.job_id > after_job
+        ORDER BY 1 LIMIT most) o;
+    IF examined > 0 THEN
+        RETURN QUERY SELECT examined, next_job, NULL::found_break;
+        RETURN QUERY SELECT 0, NULL::text, m FROM match_jobs(page) m;
+    END IF;
+END $$;
+
+-- A page of usage lines whose task no job knows; one row for each task.
+CREATE FUNCTION holdfast.match_usage(since timestamptz, after_id bigint, most integer)
+RETURNS TABLE (examined integer, next_id bigint, found holdfast.found_break)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    first_id bigint := greatest(after_id, coalesce((SELECT min(l.usage_id) - 1 FROM usage_line l
+        WHERE l.recorded_at >= since), 9223372036854775807));
+BEGIN
+    SELECT count(*), max(p.usage_id) INTO examined, next_id FROM (
+        SELECT l.usage_id FROM usage_line l WHERE l.usage_id > first_id
+        ORDER BY l.usage_id LIMIT most) p;
+    IF examined > 0 THEN
+        RETURN QUERY SELECT examined, next_id, NULL::found_break;
+        RETURN QUERY
+        WITH unknown AS (
+            SELECT DISTINCT l.provider, l.task_id, CASE WHEN l.task_id IS NULL THEN l.line_key END
+                AS line_key
+            FROM usage_line l
+            WHERE l.usage_id > first_id AND l.usage_id <= next_id
+                AND NOT EXISTS (SELECT FROM task t
+                    WHERE t.provider = l.provider AND t.task_id = l.task_id)
+                AND NOT EXISTS (SELECT FROM job j WHERE j.job_id = l.job_id)
+        ), summed AS (
+            SELECT u.provider, coalesce(u.task_id, u.line_key) AS name, u.task_id,
+                sum(l.booked) AS booked, min(l.unit) AS unit, min(l.happened_at) AS happened_at,
+                min(l.source) AS source
+            FROM unknown u JOIN usage_line l ON l.provider = u.provider AND (l.task_id = u.task_id
+                OR u.task_id IS NULL AND l.line_key = u.line_key)
+            GROUP BY u.provider, coalesce(u.task_id, u.line_key), u.task_id
+        )
+        SELECT 0, NULL::bigint, ROW('provider-billed-no-job', s.provider || '/' || s.name, NULL, NULL,
+            s.provider, NULL, s.task_id, '{}', NULL, s.booked, s.unit,
+            format('charged %s %s at %s, and no job has this task', s.booked, s.unit,
+                utc(s.happened_at)),
+            CASE WHEN s.task_id IS NULL
+                THEN 'holdfast usage list --provider ' || s.provider
+                ELSE 'holdfast job link JOB --task ' || shell_word(s.task_id) END,
+            jsonb_build_object('cost', s.booked, 'unit', s.unit, 'source', s.source),
+            NULL, NULL)::found_break
+        FROM summed s WHERE s.booked <> 0 ORDER BY s.provider, s.name;
+    END IF;
+END $$;
+
+-- A page of callbacks that belong to no job, or that nobody has read.
+CREATE FUNCTION holdfast.match_callbacks(after_id bigint, most integer)
+RETURNS TABLE (examined integer, next_id bigint, found holdfast.found_break)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    overdue timestamptz := clock() - interval '1 hour';
+BEGIN
+    SELECT count(*), max(p.callback_id) INTO examined, next_id FROM (
+        SELECT c.callback_id FROM callback c WHERE c.callback_id > after_id
+            AND (c.result = 'unmatched' OR c.drained_at IS NULL AND c.received_at < overdue)
+        ORDER BY c.callback_id LIMIT most) p;
+    IF examined = 0 THEN
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT examined, next_id, NULL::found_break;
+    RETURN QUERY
+    SELECT 0, NULL::bigint, ROW(CASE WHEN c.drained_at IS NULL THEN 'callback-unread'
+            ELSE 'callback-unmatched' END, 'callback ' || c.callback_id, NULL, NULL, c.provider,
+        NULL, CASE WHEN cardinality(c.candidates) = 1 THEN c.candidates[1] END, '{}', NULL, NULL, NULL,
+        CASE WHEN c.drained_at IS NULL
+            THEN format('%s: has waited since %s', c.provider, utc(c.received_at))
+            ELSE format('%s: no job for %s', c.provider, CASE WHEN cardinality(c.candidates) = 0
+                THEN 'a body without an id' ELSE 'task ' || array_to_string(c.candidates, ', ') END)
+            END,
+        CASE WHEN c.drained_at IS NULL THEN 'stuck-sweeper'
+            ELSE format('holdfast callback show %s; then holdfast callback replay %s',
+                c.callback_id, c.callback_id) END,
+        jsonb_build_object('received_at', utc(c.received_at), 'result', c.result), NULL,
+        NULL)::found_break
+    FROM callback c
+    WHERE c.callback_id > after_id AND c.callback_id <= next_id
+        AND (c.result = 'unmatched' OR c.drained_at IS NULL AND c.received_at < overdue)
+    ORDER BY c.callback_id;
+END $$;
+
+-- What is looked at whole because there is never much of it: strays without a cost, balances at the
+-- providers, conflicting usage lines, and entries that came after their day was closed.
+CREATE FUNCTION holdfast.match_rest(since timestamptz) RETURNS SETOF holdfast.found_break
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT 'stray-task', s.provider || '/' || s.task_id, NULL::text, NULL::text, s.provider,
+        NULL::text, s.task_id, '{}'::text[], NULL::bigint, NULL::numeric, NULL::text,
+        format('no job has this task%s; %s', ' of ' || nullif(s.endpoint, ''), s.state),
+        'holdfast job link JOB --task ' || shell_word(s.task_id),
+        jsonb_build_object('endpoint', s.endpoint), NULL::text, NULL::bigint
+    FROM stray_task s
+    WHERE s.reported_at IS NOT NULL
+        AND NOT EXISTS (SELECT FROM task t WHERE t.provider = s.provider AND t.task_id = s.task_id)
+        AND NOT EXISTS (SELECT FROM usage_line l WHERE l.provider = s.provider
+            AND l.task_id = s.task_id AND l.booked <> 0)
+    ORDER BY 2;
+    RETURN QUERY
+    SELECT 'provider-balance-drift', format('%s/%s/%s', d.provider, d.unit, utc(d.taken_at)),
+        NULL::text, NULL::text, d.provider, NULL::text, NULL::text, '{}'::text[], NULL::bigint,
+        d.missing, d.unit,
+        format('the balance went from %s to %s, and lines and top-ups explain %s: %s %s is missing',
+            d.before, d.amount, d.topped_up - d.used, d.missing, d.unit),
+        format('compare with the provider''s console; then holdfast usage import or holdfast usage top-up --provider %s',
+            d.provider),
+        jsonb_build_object('from', utc(d.before_at), 'before', d.before, 'after', d.amount,
+            'used', d.used, 'topped_up', d.topped_up), NULL::text, NULL::bigint
+    FROM (SELECT p.*, p.before - p.amount - p.used + p.topped_up AS missing FROM (
+        SELECT b.*,
+            coalesce((SELECT sum(l.booked) FROM usage_line l WHERE l.provider = b.provider
+                AND l.unit = b.unit AND l.happened_at > b.before_at
+                AND l.happened_at <= b.taken_at), 0) AS used,
+            coalesce((SELECT sum(u.amount) FROM provider_top_up u WHERE u.provider = b.provider
+                AND u.unit = b.unit AND u.happened_at > b.before_at
+                AND u.happened_at <= b.taken_at), 0) AS topped_up
+        FROM (SELECT b.provider, b.unit, b.taken_at, b.amount,
+                lag(b.amount) OVER w AS before, lag(b.taken_at) OVER w AS before_at
+            FROM provider_balance b WINDOW w AS (PARTITION BY b.provider, b.unit
+                ORDER BY b.taken_at)) b
+        WHERE b.before_at IS NOT NULL AND b.taken_at >= since) p) d
+    WHERE d.missing <> 0 ORDER BY 2;
+    RETURN QUERY
+    SELECT 'closed-period-entry', t.transfer_id, t.job_id, t.account_id, NULL::text, NULL::text,
+        NULL::text, '{}'::text[], t.amount, NULL::numeric, NULL::text,
+        format('a %s of %s credits, dated %s, came after the close of %s', t.kind, t.amount,
+            utc(t.created_at), d.day),
+        'holdfast account statement ' || shell_word(t.account_id),
+        jsonb_build_object('day', d.day, 'sequence', t.sequence), NULL::text, NULL::bigint
+    FROM business_day d JOIN transfer t ON t.created_at >= d.starts_at AND t.created_at < d.ends_at
+        AND t.xact >= pg_snapshot_xmin(d.seen) AND NOT pg_visible_in_snapshot(t.xact, d.seen)
+    WHERE d.ends_at >= since
+    ORDER BY 2;
+END $$;
+
+-- A page of accounts whose balances differ from the last sealed figures and what moved since. Only
+-- what moved since is read, so that the cost does not grow with history.
+CREATE FUNCTION holdfast.match_accounts(after text, most integer)
+RETURNS TABLE (examined integer, next_account text, found holdfast.found_break)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    page text[];
+    last business_day;
+    floor bigint;
+BEGIN
+    SELECT array_agg(a.account_id), count(*), max(a.account_id)
+    INTO page, examined, next_account
+    FROM (SELECT account_id FROM account WHERE account_id > after
+        ORDER BY account_id LIMIT most) a;
+    IF examined = 0 THEN
+        RETURN;
+    END IF;
+    SELECT * INTO last FROM business_day WHERE state = 'sealed' ORDER BY day DESC LIMIT 1;
+    floor := first_open_sequence(last);
+    RETURN QUERY SELECT examined, next_account, NULL::found_break;
+    RETURN QUERY
+    WITH closed AS MATERIALIZED (
+        SELECT DISTINCT ON (d.account_id) d.account_id, d.closing_available, d.closing_held,
+            d.closing_spent
+        FROM account_day d JOIN business_day b USING (day)
+        WHERE d.account_id = ANY (page) AND b.state = 'sealed'
+        ORDER BY d.account_id, d.day DESC
+    ), since AS MATERIALIZED (
+        SELECT t.account_id,
+            sum(CASE 'available' WHEN t.credit THEN t.amount WHEN t.debit THEN -t.amount ELSE 0 END)
+                AS available,
+            sum(CASE 'held' WHEN t.credit THEN t.amount WHEN t.debit THEN -t.amount ELSE 0 END)
+                AS held,
+            sum(CASE 'spent' WHEN t.credit THEN t.amount WHEN t.debit THEN -t.amount ELSE 0 END)
+                AS spent,
+            min(t.transfer_id) FILTER (WHERE t.job_id IS NULL AND (t.amount <= 0
+                OR (t.kind, t.debit, t.credit) NOT IN (('grant', 'issued', 'available'),
+                    ('adjustment', 'issued', 'available'), ('adjustment', 'available', 'issued'))))
+                AS bad_sides
+        FROM transfer t
+        WHERE t.account_id = ANY (page) AND t.sequence >= floor
+            AND (last.day IS NULL OR t.created_at >= last.ends_at
+                OR NOT pg_visible_in_snapshot(t.xact, last.seen))
+        GROUP BY t.account_id
+    ), open_holds AS MATERIALIZED (
+        SELECT j.account_id, sum(j.credits) AS held FROM job j
+        WHERE j.credit_state = 'held' AND j.account_id = ANY (page) GROUP BY j.account_id
+    ), stood AS (
+        SELECT a.*, coalesce(c.closing_available, 0) + coalesce(s.available, 0) AS available_sum,
+            coalesce(c.closing_held, 0) + coalesce(s.held, 0) AS held_sum,
+            coalesce(c.closing_spent, 0) + coalesce(s.spent, 0) AS spent_sum,
+            coalesce(h.held, 0) AS open_holds, s.bad_sides
+        FROM account a LEFT JOIN closed c USING (account_id) LEFT JOIN since s USING (account_id)
+            LEFT JOIN open_holds h USING (account_id)
+        WHERE a.account_id = ANY (page)
+    ), judged AS (
+        SELECT s.*, array_remove(ARRAY[
+            CASE WHEN s.bad_sides IS NOT NULL THEN 'unbalanced-transfer' END,
+            CASE WHEN (s.available, s.held, s.spent) IS DISTINCT FROM
+                    (s.available_sum, s.held_sum, s.spent_sum)
+                OR s.granted <> s.available + s.held + s.spent OR s.held <> s.open_holds
+                THEN 'balance-drift' END,
+            CASE WHEN s.available < 0 OR s.held < 0 OR s.spent < 0 THEN 'negative-available' END
+            ], NULL) AS classes
+        FROM stood s
+    )
+    SELECT 0, NULL::text, ROW(f.classes[1], f.account_id, NULL, f.account_id, NULL, NULL, NULL,
+        f.classes[2:], nullif(abs(f.available - f.available_sum), 0), NULL, NULL,
+        format('available %s, held %s, spent %s; the transfers add up to %s, %s, %s; open holds are %s',
+            f.available, f.held, f.spent, f.available_sum, f.held_sum, f.spent_sum, f.open_holds),
+        'keep everything as it is; then holdfast account statement ' || shell_word(f.account_id),
+        jsonb_build_object('available', f.available, 'held', f.held, 'spent', f.spent,
+            'transfers', jsonb_build_array(f.available_sum, f.held_sum, f.spent_sum),
+            'open_holds', f.open_holds), NULL, NULL)::found_break
+    FROM judged f WHERE cardinality(f.classes) > 0 ORDER BY f.account_id;
+END $$;
