@@ -148,7 +148,7 @@ CREATE TABLE holdfast.transfer (
 CREATE INDEX transfer_job ON holdfast.transfer (job_id) WHERE job_id IS NOT NULL;
 CREATE INDEX transfer_account ON holdfast.transfer (account_id, sequence);
 CREATE INDEX transfer_day ON holdfast.transfer (created_at, sequence);
-CREATE INDEX transfer_xact ON holdfast.transfer USING brin (xact);
+CREATE INDEX transfer_xact ON holdfast.transfer (xact);
 
 -- What a provider runs for a job. A job may come to have several.
 CREATE TABLE holdfast.task (
