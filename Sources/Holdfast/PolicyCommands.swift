@@ -55,7 +55,8 @@ struct PolicyShow: DatabaseCommand {
         abstract: "Shows every policy, its value, and where the value comes from.",
         discussion: """
             Of several rows for one policy the first that fits a job applies: one that was set \
-            before one that came with the schema, the most specific before the others.
+            before one that came with the schema, the most specific before the others. Policies \
+            with a date follow: each holds until the next date of the same scope.
             """)
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
@@ -64,10 +65,17 @@ struct PolicyShow: DatabaseCommand {
     mutating func perform(
         _ context: RunContext, _ connection: borrowing Connection
     ) throws -> ExitStatus {
-        let rows = try Policies.show(connection, try options.scope())
+        let scope = try options.scope()
+        let rows = try Policies.show(connection, scope)
+        let dated = try DatedPolicies.show(connection, scope)
         Say.answer(
-            context, reporting, [("policies", .array(rows.map(PolicyText.object)))],
-            text: PolicyText.text(rows))
+            context, reporting,
+            [
+                ("policies", .array(rows.map(PolicyText.object))),
+                ("dated_policies", .array(dated.map(DatedPolicyText.object))),
+            ],
+            text: PolicyText.text(rows)
+                + (dated.isEmpty ? "" : "\n\n" + DatedPolicyText.text(dated)))
         return .done
     }
 }
@@ -76,7 +84,11 @@ struct PolicySet: DatabaseCommand {
     static let configuration = CommandConfiguration(
         commandName: "set",
         abstract: "Sets a policy, for all jobs or for some.",
-        discussion: "It holds for every host from its next run on.")
+        discussion: """
+            It holds for every host from its next run on. Prices, costs and values are kept with \
+            their dates: price (200), cost ('60 credits'), unit_value ('0.005 USD', with --unit) \
+            and credit_value ('0.01 USD') hold from --from until the next date of the same scope.
+            """)
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
 
@@ -88,10 +100,16 @@ struct PolicySet: DatabaseCommand {
 
     @OptionGroup(title: "Scope") var options: ScopeOptions
 
+    @OptionGroup(title: "Prices and values") var dated: DatedOptions
+
     mutating func perform(
         _ context: RunContext, _ connection: borrowing Connection
     ) throws -> ExitStatus {
         let scope = try options.scope()
+        if let dating = DatedKey(rawValue: key) {
+            return try set(dating, scope, context, connection)
+        }
+        try dated.refuse(key)
         let (before, now) = try Policies.set(
             connection, try PolicyKey.named(key), value, scope, by: Person.actor)
         Say.answer(
@@ -118,10 +136,16 @@ struct PolicyUnset: DatabaseCommand {
 
     @OptionGroup(title: "Scope") var options: ScopeOptions
 
+    @OptionGroup(title: "Prices and values") var dated: DatedOptions
+
     mutating func perform(
         _ context: RunContext, _ connection: borrowing Connection
     ) throws -> ExitStatus {
         let scope = try options.scope()
+        if let dating = DatedKey(rawValue: key) {
+            return try unset(dating, scope, context, connection)
+        }
+        try dated.refuse(key)
         let now = try Policies.unset(connection, try PolicyKey.named(key), scope)
         Say.answer(
             context, reporting,

@@ -118,7 +118,8 @@ package enum Policies {
     ///
     /// - Returns: what held for exactly this scope before, whether it was set there or not.
     /// - Throws: `policy_value` or `policy_scope` (64); `policy_conflict` (1) for a lease that is
-    ///   not longer than `request_timeout`.
+    ///   not longer than `request_timeout`, and for another currency than that of rates and figures
+    ///   that are there.
     package static func set(
         _ connection: borrowing Connection, _ key: PolicyKey, _ value: String, _ scope: PolicyScope,
         by person: String
@@ -127,6 +128,7 @@ package enum Policies {
         let value = try key.normalised(value)
         return try connection.transaction {
             let before = try effective(connection, key, scope)
+            try checkBooks(connection, key, value, before: before)
             try connection.execute(
                 """
                 INSERT INTO holdfast.policy (key, provider, kind, model, value, set_by)
@@ -149,6 +151,7 @@ package enum Policies {
     ) throws -> String? {
         try key.check(scope)
         return try connection.transaction {
+            let before = try effective(connection, key, scope)
             let gone = try connection.execute(
                 """
                 DELETE FROM holdfast.policy WHERE key = \(key.name)
@@ -156,8 +159,10 @@ package enum Policies {
                     AND model = \(scope.model) AND NOT is_default
                 """)
             guard gone > 0 else { return nil }
+            let now = try effective(connection, key, scope) ?? ""
             try checkLease(connection, key)
-            return try effective(connection, key, scope) ?? ""
+            try checkBooks(connection, key, now, before: before)
+            return now
         }
     }
 
@@ -170,6 +175,44 @@ package enum Policies {
                 \(scope.model)) AS value
             """
         ).single().optionalText("value")
+    }
+
+    /// What only the database can tell: which zones there are, and in which currency the books are.
+    private static func checkBooks(
+        _ connection: borrowing Connection, _ key: PolicyKey, _ value: String, before: String?
+    ) throws {
+        switch key.value {
+        case .zone:
+            let isKnown = try connection.query(
+                "SELECT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = \(value)) AS there"
+            ).single().bool("there")
+            guard isKnown else {
+                throw Failure(
+                    .wrongUsage, code: "policy_value",
+                    "the database knows no time zone '\(value)'; take one as the view "
+                        + "pg_timezone_names spells it, such as UTC or Europe/Berlin")
+            }
+        case .currency where value != before:
+            let row = try connection.query(
+                """
+                SELECT EXISTS (SELECT FROM holdfast.dated_policy p
+                        WHERE p.key IN ('unit_value', 'credit_value') AND p.counts <> \(value))
+                        AS has_rates,
+                    EXISTS (SELECT FROM holdfast.model_day d WHERE d.revenue_micros IS NOT NULL
+                        OR d.cost_micros IS NOT NULL) AS has_figures
+                """
+            ).single()
+            guard try !row.bool("has_figures"), try !row.bool("has_rates") else {
+                throw Failure(
+                    .needsPerson, code: "policy_conflict",
+                    try row.bool("has_figures")
+                        ? "the books of sealed days are kept in \(before ?? "another currency"), "
+                            + "and their currency cannot change; nothing was changed"
+                        : "unit_value or credit_value is set in another currency; nothing was "
+                            + "changed; take those back first: holdfast policy unset")
+            }
+        default: break
+        }
     }
 
     /// A lease that a single request can outlive would be taken over while it is in use.

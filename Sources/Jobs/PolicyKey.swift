@@ -12,6 +12,14 @@ package struct PolicyKey: Equatable, Sendable {
         case rate(atLeast: Double)
         /// `account=50,provider=1000,total=5000`, `50` for each scope, or `off`.
         case brake
+        /// Three capital letters, as in ISO 4217.
+        case currency
+        /// A name of the time zone database; whether the server knows it is asked when it is set.
+        case zone
+        /// `HH:MM`.
+        case timeOfDay
+        /// `5%` or `0.5%`, up to 100%.
+        case percent
     }
 
     /// What a row of this key may name, because nothing narrower is ever looked up.
@@ -82,6 +90,19 @@ package struct PolicyKey: Equatable, Sendable {
             "strays", .choice(["report", "ignore"]), .provider,
             "tasks that no job knows; ignore where others use the same account"),
         .init("notify", .choice(["off", "on"]), .anything, "NOTIFY holdfast_job on every move"),
+        .init("currency", .currency, .installation, "the currency of all money in the books"),
+        .init(
+            "business_zone", .zone, .installation, "the time zone in which business days are cut"),
+        .init("business_cutoff", .timeOfDay, .installation, "when a business day begins"),
+        .init(
+            "books_window", .duration(mayBeZero: false), .installation,
+            "how far back the nightly run matches jobs and bills"),
+        .init(
+            "billing_grace", .duration(mayBeZero: true), .provider,
+            "how long a provider may take to bill a task"),
+        .init(
+            "cost_tolerance", .percent, .anything,
+            "the share by which a cost may differ from the one expected"),
     ]
 
     init(_ name: String, _ value: Value, _ reach: Reach, _ meaning: String) {
@@ -98,7 +119,8 @@ package struct PolicyKey: Equatable, Sendable {
             throw Failure(
                 .wrongUsage, code: "unknown_policy",
                 "there is no policy '\(name)'; there are "
-                    + all.map(\.name).joined(separator: ", "))
+                    + (all.map(\.name) + DatedKey.allCases.map(\.rawValue))
+                    .joined(separator: ", "))
         }
         return key
     }
@@ -134,6 +156,10 @@ extension PolicyKey {
         case .brake:
             "off, a number for each of account, provider and total, such as 50, or a list such as "
                 + "account=50,provider=1000,total=off"
+        case .currency: "three capital letters, such as USD or EUR"
+        case .zone: "a time zone by its name, such as UTC or Europe/Berlin"
+        case .timeOfDay: "a time of the day from 00:00 to 23:59, such as 04:00"
+        case .percent: "a share from 0% to 100%, such as 5% or 0.5%"
         }
     }
 
@@ -174,9 +200,37 @@ extension PolicyKey {
                 return nil
             }
             return text
-        case .brake:
-            return Self.brake(text)
+        case .brake: return Self.brake(text)
+        case .currency: return Currency.isCode(text) ? text : nil
+        case .zone: return Self.isZoneName(text) ? text : nil
+        case .timeOfDay: return Self.timeOfDay(text)
+        case .percent: return Self.percent(text)
         }
+    }
+
+    private static func isZoneName(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+                default: "_+-/".utf8.contains(byte)
+                }
+            }
+    }
+
+    private static func timeOfDay(_ text: String) -> String? {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts.allSatisfy({ $0.utf8.count == 2 }),
+            let hour = whole(parts[0]), let minute = whole(parts[1]), hour < 24, minute < 60
+        else { return nil }
+        return text
+    }
+
+    private static func percent(_ text: String) -> String? {
+        guard text.hasSuffix("%"), let share = ExactDecimal(text.dropLast()), !share.isNegative,
+            share <= ExactDecimal(100)
+        else { return nil }
+        return share.text + "%"
     }
 
     /// Without days, whose length depends on the time zone of whoever adds them to a time.

@@ -29,8 +29,8 @@ package struct Books: Sendable {
         try connection.query(
             """
             SELECT to_char((((clock_timestamp() + \(run.clockOffset)::interval)
-                AT TIME ZONE coalesce(holdfast.policy_value('business_zone'), 'UTC'))
-                - coalesce(holdfast.policy_value('business_cutoff'), '00:00')::interval)::date - 1,
+                AT TIME ZONE holdfast.policy_value('business_zone'))
+                - holdfast.policy_value('business_cutoff')::interval)::date - 1,
                 'YYYY-MM-DD') AS day
             """
         ).single().text("day")
@@ -42,9 +42,8 @@ package struct Books: Sendable {
         for row in try connection.query(
             """
             SELECT t.kind, sum(t.amount)::bigint AS credits, count(*) AS transfers
-            FROM (SELECT \(day)::date + coalesce(holdfast.policy_value('business_cutoff'),
-                    '00:00')::interval AS start,
-                coalesce(holdfast.policy_value('business_zone'), 'UTC') AS zone) d
+            FROM (SELECT \(day)::date + holdfast.policy_value('business_cutoff')::interval AS start,
+                holdfast.policy_value('business_zone') AS zone) d
             JOIN holdfast.transfer t ON t.created_at >= d.start AT TIME ZONE d.zone
                 AND t.created_at < (d.start + interval '1 day') AT TIME ZONE d.zone
             GROUP BY t.kind

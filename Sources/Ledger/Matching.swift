@@ -27,7 +27,7 @@ package struct Matching: Sendable {
         let row = try connection.query(
             """
             SELECT n.now::text AS begun_at, least(
-                n.now - coalesce(holdfast.policy_interval('books_window'), interval '744 hours'),
+                n.now - holdfast.policy_interval('books_window'),
                 (SELECT d.ends_at FROM holdfast.business_day d WHERE d.state = 'sealed'
                     ORDER BY d.day DESC LIMIT 1))::text AS since
             FROM (SELECT clock_timestamp() + \(run.clockOffset)::interval AS now) n

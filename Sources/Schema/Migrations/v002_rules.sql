@@ -252,7 +252,10 @@ INSERT INTO holdfast.policy (key, kind, value, is_default) VALUES
     ('max_runs', '', '2', true), ('claim_limit', '', '3', true),
     ('transfer_limit', '', '30m', true), ('max_file_bytes', '', '21474836480', true),
     ('notify', '', 'off', true),
-    ('list_every', '', '5m', true), ('strays', '', 'report', true);
+    ('list_every', '', '5m', true), ('strays', '', 'report', true),
+    ('currency', '', 'USD', true), ('business_zone', '', 'UTC', true),
+    ('business_cutoff', '', '00:00', true), ('books_window', '', '744h', true),
+    ('billing_grace', '', '48h', true), ('cost_tolerance', '', '5%', true);
 -- Requests a second and burst: KIE allows ten a second for each key, Replicate fifty; Kling states no
 -- limit for queries, so twenty keeps us polite, and where nothing is known five do.
 INSERT INTO holdfast.policy (key, provider, value, is_default) VALUES

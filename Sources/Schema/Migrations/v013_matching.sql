@@ -9,17 +9,6 @@ CREATE TYPE holdfast.found_break AS (
     also text[], credits bigint, amount numeric, unit text, detail text, fix text, evidence jsonb,
     action text, moves bigint);
 
--- The price that was in force when a job was opened, and what its outputs should have cost.
-CREATE FUNCTION holdfast.dated_amount(
-    wanted text, for_provider text, for_kind text, for_model text, at timestamptz)
-RETURNS TABLE (amount numeric, counts text)
-LANGUAGE sql STABLE AS $$
-    SELECT p.amount, p.counts FROM holdfast.dated_policy p
-    WHERE p.key = wanted AND p.provider IN ('', for_provider) AND p.kind IN ('', for_kind)
-        AND p.model IN ('', for_model) AND p.valid_from <= at
-    ORDER BY p.model = '', p.kind = '', p.provider = '', p.valid_from DESC LIMIT 1
-$$;
-
 -- Everything that is known of jobs, one row each.
 CREATE FUNCTION holdfast.job_facts(wanted text[])
 RETURNS TABLE (
@@ -123,8 +112,8 @@ DECLARE
     now_ timestamptz := clock();
     has_prices boolean := EXISTS (SELECT FROM dated_policy WHERE key = 'price');
     has_costs boolean := EXISTS (SELECT FROM dated_policy WHERE key = 'cost');
-    tolerance numeric := coalesce(rtrim(policy_value('cost_tolerance'), '%'), '5')::numeric / 100;
-    billing_grace interval := coalesce(policy_interval('billing_grace'), '48 hours');
+    tolerance numeric := rtrim(policy_value('cost_tolerance'), '%')::numeric / 100;
+    billing_grace interval := policy_interval('billing_grace');
     -- What is younger may still be on its way from one program to the next.
     settling interval := '15 minutes';
 BEGIN
@@ -144,10 +133,10 @@ BEGIN
                 WHEN f.state = 'timed_out' THEN f.watch_until < now_ - settling
                 ELSE false END AS is_over
         FROM job_facts(wanted) f
-        LEFT JOIN LATERAL (SELECT d.amount FROM dated_amount('price', f.provider, f.kind, f.model,
+        LEFT JOIN LATERAL (SELECT d.amount FROM rate_at('price', f.provider, f.kind, f.model, '',
             f.created_at) d WHERE has_prices AND f.paid > 0) price ON true
-        LEFT JOIN LATERAL (SELECT d.amount, d.counts FROM dated_amount('cost', f.provider, f.kind,
-            f.model, f.created_at) d WHERE has_costs AND f.state = 'delivered') cost ON true
+        LEFT JOIN LATERAL (SELECT d.amount, d.counts FROM rate_at('cost', f.provider, f.kind,
+            f.model, '', f.created_at) d WHERE has_costs AND f.state = 'delivered') cost ON true
     ), judged AS (
         SELECT k.*, array_remove(ARRAY[
             CASE WHEN k.bad_sides IS NOT NULL OR (k.paid > 0 AND k.holds = 0)

@@ -21,8 +21,8 @@ DECLARE
     now_ timestamptz;
     last business_day;
     next business_day;
-    zone_ text := coalesce(policy_value('business_zone'), 'UTC');
-    cutoff interval := coalesce(policy_value('business_cutoff'), '00:00')::interval;
+    zone_ text := policy_value('business_zone');
+    cutoff interval := policy_value('business_cutoff')::interval;
 BEGIN
     PERFORM act_as('ledger-reconciler', run, clock_offset);
     now_ := clock();
@@ -291,7 +291,7 @@ DECLARE
     now_ timestamptz;
     d business_day;
     before business_day;
-    currency text := coalesce(policy_value('currency'), 'USD');
+    currency text := policy_value('currency');
     figures_ jsonb;
     digest_ text;
 BEGIN
@@ -370,7 +370,7 @@ BEGIN
     WHERE u.day = d.day;
     UPDATE model_day m SET
         revenue_micros = (SELECT round(m.earned * r.amount * 1000000)::bigint
-            FROM dated_amount('credit_value', m.provider, m.kind, m.model, d.starts_at) r),
+            FROM rate_at('credit_value', m.provider, m.kind, m.model, '', d.starts_at) r),
         cost_micros = c.micros, leaked_micros = c.leaked, unpriced_lines = coalesce(c.unpriced, 0)
     FROM model_day k LEFT JOIN LATERAL (
         SELECT sum(u.micros)::bigint AS micros, sum(u.leaked_micros)::bigint AS leaked,

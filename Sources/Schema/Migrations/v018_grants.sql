@@ -22,7 +22,8 @@ BEGIN
         GRANT USAGE ON SCHEMA holdfast TO holdfast_jobs;
         GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA holdfast TO holdfast_jobs;
         GRANT SELECT ON ALL TABLES IN SCHEMA holdfast TO holdfast_jobs;
-        GRANT INSERT, UPDATE, DELETE ON holdfast.policy TO holdfast_jobs;
+        GRANT INSERT, UPDATE, DELETE ON holdfast.policy, holdfast.dated_policy
+            TO holdfast_jobs;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_report') THEN
         GRANT USAGE ON SCHEMA holdfast TO holdfast_report;
@@ -32,7 +33,9 @@ BEGIN
             holdfast.due_files(integer, text[], text[], timestamptz),
             holdfast.policy_value(text, text, text, text),
             holdfast.policy_interval(text, text, text, text),
-            holdfast.share(bigint, integer, integer)
+            holdfast.share(bigint, integer, integer),
+            holdfast.rate_at(text, text, text, text, text, timestamptz),
+            holdfast.money_micros(numeric, text, text, timestamptz)
             TO holdfast_report;
     END IF;
 END $$;
