@@ -39,7 +39,7 @@ BEGIN
             WHEN fate.x < 0.98 THEN 'free' WHEN fate.x < 0.985 THEN 'refunded'
             WHEN fate.x < 0.99 THEN 'waived' ELSE 'partial' END AS fate,
         20 + floor(night.chance(seed, 'credits', n) * 10)::bigint * 10 AS credits,
-        day_ + interval '1 hour' + night.chance(seed, 'when', n) * interval '22 hours'
+        day_ + interval '1 hour' + (n + night.chance(seed, 'when', n)) / jobs * interval '22 hours'
             AS created_at,
         (30 + night.chance(seed, 'took', n) * 600) * interval '1 second' AS took
     FROM generate_series(1, jobs) n

@@ -25,8 +25,10 @@ RETURNS TABLE (
     units integer, is_billed boolean, said numeric, said_failed boolean, said_succeeded boolean,
     called_at timestamptz)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
--- The size of the page decides the plan, so that it is made for each page.
-SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+-- The size of the page decides the plan, so that it is made for each page; and whatever the planner
+-- thinks of the disk, a page is looked up and never read out of whole tables.
+SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+SET enable_seqscan = off SET max_parallel_workers_per_gather = 0 AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY

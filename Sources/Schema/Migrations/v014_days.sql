@@ -10,9 +10,9 @@ CREATE TABLE holdfast.business_day (
     state text NOT NULL CHECK (state IN ('closing', 'sealed')),
     -- What was committed when its close began.
     seen pg_snapshot NOT NULL,
-    -- How far an unfinished close has come: late entries, then entries, usage and accounts.
+    -- How far an unfinished close has come.
     phase text NOT NULL DEFAULT 'late'
-        CHECK (phase IN ('late', 'entries', 'usage', 'accounts', 'counted')),
+        CHECK (phase IN ('late', 'entries', 'usage', 'accounts', 'figures', 'counted')),
     after_at timestamptz NOT NULL DEFAULT '-infinity',
     after_id bigint NOT NULL DEFAULT 0,
     after_account text NOT NULL DEFAULT '',

@@ -54,19 +54,6 @@ BEGIN
     RETURN QUERY SELECT next.day;
 END $$;
 
--- How an entry is written down for the digest: one line, the same for ever.
-CREATE FUNCTION holdfast.entry_line(t holdfast.transfer) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT concat_ws(E'\t', t.transfer_id, t.kind, t.account_id, coalesce(t.job_id, ''), t.debit,
-        t.credit, t.amount, (extract(epoch FROM t.created_at) * 1000000)::bigint)
-$$;
-
-CREATE FUNCTION holdfast.usage_text(l holdfast.usage_line) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT concat_ws(E'\t', l.provider, l.line_key, l.source, coalesce(l.task_id, ''), l.unit,
-        l.amount, l.booked, (extract(epoch FROM l.recorded_at) * 1000000)::bigint)
-$$;
-
 -- Entries, lines or accounts of one page: a fraction of a second's work. Digests are taken page by page,
 -- so that another size would be another digest.
 CREATE FUNCTION holdfast.close_page() RETURNS integer LANGUAGE sql IMMUTABLE AS $$ SELECT 5000 $$;
@@ -77,43 +64,51 @@ LANGUAGE sql IMMUTABLE AS $$
         ELSE encode(sha256(convert_to(running || E'\n' || page, 'UTF8')), 'hex') END
 $$;
 
--- A page of a day's entries: late ones are those that an earlier day would have had, if they had been
--- committed when it was closed.
+-- A page of a day's entries, each with the line that it is in the digest, the same for ever. Late ones
+-- are those that an earlier day would have had, if they had been committed when it was closed.
 CREATE FUNCTION holdfast.entries_of(
     d holdfast.business_day, are_late boolean, after_at timestamptz, after_id bigint, most integer)
-RETURNS SETOF holdfast.transfer
+RETURNS TABLE (at timestamptz, id bigint, line text, kind text, job_id text, amount bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+#variable_conflict use_column
 DECLARE
     before pg_snapshot := (SELECT b.seen FROM business_day b WHERE b.day < d.day
         ORDER BY b.day DESC LIMIT 1);
 BEGIN
-    IF are_late THEN
-        RETURN QUERY SELECT t.* FROM transfer t
-        WHERE t.xact >= pg_snapshot_xmin(before) AND t.created_at < d.starts_at
-            AND NOT pg_visible_in_snapshot(t.xact, before) AND pg_visible_in_snapshot(t.xact, d.seen)
-            AND (t.created_at, t.sequence) > (after_at, after_id)
-        ORDER BY t.created_at, t.sequence LIMIT most;
-    ELSE
-        RETURN QUERY SELECT t.* FROM transfer t
-        WHERE (t.created_at, t.sequence) > (after_at, after_id)
-            AND t.created_at >= CASE WHEN before IS NULL THEN '-infinity' ELSE d.starts_at END
-            AND t.created_at < d.ends_at AND pg_visible_in_snapshot(t.xact, d.seen)
-        ORDER BY t.created_at, t.sequence LIMIT most;
-    END IF;
+    RETURN QUERY
+    SELECT t.created_at, t.sequence, concat_ws(E'\t', t.transfer_id, t.kind, t.account_id,
+            coalesce(t.job_id, ''), t.debit, t.credit, t.amount,
+            (extract(epoch FROM t.created_at) * 1000000)::bigint), t.kind, t.job_id, t.amount
+    FROM transfer t
+    WHERE (t.created_at, t.sequence) > (after_at, after_id) AND CASE WHEN are_late
+        THEN t.xact >= pg_snapshot_xmin(before) AND NOT pg_visible_in_snapshot(t.xact, before)
+        ELSE true END
+        AND t.created_at >= CASE WHEN are_late OR before IS NULL THEN '-infinity' ELSE d.starts_at END
+        AND t.created_at < CASE WHEN are_late THEN d.starts_at ELSE d.ends_at END
+        AND pg_visible_in_snapshot(t.xact, d.seen)
+        AND NOT (are_late AND before IS NULL)
+    ORDER BY t.created_at, t.sequence LIMIT most;
 END $$;
 
 -- A page of the usage lines that came to be known on a day.
 CREATE FUNCTION holdfast.usage_of(
     d holdfast.business_day, after_at timestamptz, after_id bigint, most integer)
-RETURNS SETOF holdfast.usage_line
+RETURNS TABLE (at timestamptz, id bigint, line text, provider text, task_id text, job_id text,
+    unit text, booked numeric)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+#variable_conflict use_column
 DECLARE
     before business_day;
 BEGIN
     SELECT * INTO before FROM business_day b WHERE b.day < d.day ORDER BY b.day DESC LIMIT 1;
-    RETURN QUERY SELECT l.* FROM usage_line l
+    RETURN QUERY
+    SELECT l.recorded_at, l.usage_id, concat_ws(E'\t', l.provider, l.line_key, l.source,
+            coalesce(l.task_id, ''), l.unit, l.amount, l.booked,
+            (extract(epoch FROM l.recorded_at) * 1000000)::bigint), l.provider, l.task_id, l.job_id,
+        l.unit, l.booked
+    FROM usage_line l
     WHERE (l.recorded_at, l.usage_id) > (after_at, after_id)
         -- What was written down long before it was committed is a matter of hours, not of days.
         AND l.recorded_at >= CASE WHEN before.day IS NULL THEN '-infinity'
@@ -142,7 +137,8 @@ BEGIN
     CASE d.phase
     WHEN 'late', 'entries' THEN PERFORM count_entries(d, most);
     WHEN 'usage' THEN PERFORM count_usage(d, most);
-    ELSE PERFORM count_accounts(d, most);
+    WHEN 'accounts' THEN PERFORM count_accounts(d, most);
+    ELSE PERFORM count_figures(d, most);
     END CASE;
     RETURN true;
 END $$;
@@ -151,61 +147,26 @@ CREATE FUNCTION holdfast.count_entries(d holdfast.business_day, most integer) RE
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 DECLARE
-    page transfer[];
-    last transfer;
+    counted record;
 BEGIN
-    SELECT array_agg(e) INTO page
-    FROM entries_of(d, d.phase = 'late', d.after_at, d.after_id, most) e;
-    IF page IS NULL THEN
-        UPDATE business_day b SET after_at = '-infinity', after_id = 0,
-            phase = CASE d.phase WHEN 'late' THEN 'entries' ELSE 'usage' END
-        WHERE b.day = d.day;
-        RETURN;
-    END IF;
-    last := page[cardinality(page)];
-    INSERT INTO account_day AS a (day, account_id, opening_available, opening_held, opening_spent,
-        granted, held, captured, voided, charged, refunded, adjusted, closing_available,
-        closing_held, closing_spent, entries)
-    SELECT d.day, m.account_id, o.available, o.held, o.spent, m.granted, m.held, m.captured,
-        m.voided, m.charged, m.refunded, m.adjusted,
-        o.available + m.granted + m.adjusted - m.held + m.voided - m.charged + m.refunded,
-        o.held + m.held - m.captured - m.voided, o.spent + m.captured + m.charged - m.refunded,
-        m.entries
-    FROM (SELECT e.account_id,
-            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'grant'), 0)::bigint AS granted,
-            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'hold'), 0)::bigint AS held,
-            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'capture'), 0)::bigint AS captured,
-            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'void'), 0)::bigint AS voided,
-            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charge'), 0)::bigint AS charged,
-            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refund'), 0)::bigint AS refunded,
-            coalesce(sum(CASE e.credit WHEN 'available' THEN e.amount ELSE -e.amount END)
-                FILTER (WHERE e.kind = 'adjustment'), 0)::bigint AS adjusted,
-            count(*) AS entries
-        FROM unnest(page) e GROUP BY e.account_id) m
-    CROSS JOIN LATERAL (SELECT coalesce(max(c.closing_available), 0)::bigint AS available,
-            coalesce(max(c.closing_held), 0)::bigint AS held,
-            coalesce(max(c.closing_spent), 0)::bigint AS spent
-        FROM (SELECT c.* FROM account_day c WHERE c.account_id = m.account_id AND c.day < d.day
-            ORDER BY c.day DESC LIMIT 1) c) o
-    ON CONFLICT (day, account_id) DO UPDATE SET
-        granted = a.granted + excluded.granted, held = a.held + excluded.held,
-        captured = a.captured + excluded.captured, voided = a.voided + excluded.voided,
-        charged = a.charged + excluded.charged, refunded = a.refunded + excluded.refunded,
-        adjusted = a.adjusted + excluded.adjusted, entries = a.entries + excluded.entries,
-        closing_available = a.closing_available + excluded.closing_available
-            - excluded.opening_available,
-        closing_held = a.closing_held + excluded.closing_held - excluded.opening_held,
-        closing_spent = a.closing_spent + excluded.closing_spent - excluded.opening_spent;
-    INSERT INTO model_day AS m (day, provider, model, kind, earned)
-    SELECT d.day, j.provider, j.model, j.kind, sum(CASE e.kind WHEN 'refund' THEN -e.amount
-        ELSE e.amount END)::bigint
-    FROM unnest(page) e JOIN job j ON j.job_id = e.job_id
-    WHERE e.kind IN ('capture', 'charge', 'refund') GROUP BY j.provider, j.model, j.kind
-    ON CONFLICT (day, provider, model, kind) DO UPDATE SET earned = m.earned + excluded.earned;
-    UPDATE business_day b SET after_at = last.created_at, after_id = last.sequence,
-        entries = d.entries + cardinality(page),
-        running_digest = digest_on(d.running_digest, (SELECT string_agg(entry_line(e), E'\n'
-            ORDER BY e.created_at, e.sequence) FROM unnest(page) e))
+    WITH page AS MATERIALIZED (
+        SELECT e.* FROM entries_of(d, d.phase = 'late', d.after_at, d.after_id, most) e
+    ), earned AS (
+        INSERT INTO model_day AS m (day, provider, model, kind, earned)
+        SELECT d.day, j.provider, j.model, j.kind, sum(CASE p.kind WHEN 'refund' THEN -p.amount
+            ELSE p.amount END)::bigint
+        FROM page p JOIN job j ON j.job_id = p.job_id
+        WHERE p.kind IN ('capture', 'charge', 'refund') GROUP BY j.provider, j.model, j.kind
+        ON CONFLICT (day, provider, model, kind) DO UPDATE SET earned = m.earned + excluded.earned
+    )
+    SELECT count(*) AS entries, string_agg(p.line, E'\n' ORDER BY p.at, p.id) AS lines,
+        max(p.at) AS at, (array_agg(p.id ORDER BY p.at DESC, p.id DESC))[1] AS id
+    INTO counted FROM page p;
+    UPDATE business_day b SET entries = d.entries + counted.entries,
+        running_digest = digest_on(d.running_digest, counted.lines),
+        after_at = coalesce(counted.at, '-infinity'), after_id = coalesce(counted.id, 0),
+        phase = CASE WHEN counted.entries > 0 THEN d.phase WHEN d.phase = 'late' THEN 'entries'
+            ELSE 'usage' END
     WHERE b.day = d.day;
 END $$;
 
@@ -213,48 +174,100 @@ CREATE FUNCTION holdfast.count_usage(d holdfast.business_day, most integer) RETU
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 DECLARE
-    page usage_line[];
-    last usage_line;
+    counted record;
 BEGIN
-    SELECT array_agg(l) INTO page FROM usage_of(d, d.after_at, d.after_id, most) l;
-    IF page IS NULL THEN
-        UPDATE business_day b SET phase = 'accounts' WHERE b.day = d.day;
-        RETURN;
-    END IF;
-    last := page[cardinality(page)];
-    INSERT INTO usage_day AS u (day, provider, unit, model, kind, lines, amount, leaked)
-    SELECT d.day, l.provider, l.unit, coalesce(j.model, ''), coalesce(j.kind, ''), count(*),
-        sum(l.booked), coalesce(sum(l.booked) FILTER (WHERE j.job_id IS NULL OR (j.credits > 0
-            AND j.captured + j.charged - j.refunded <= 0
-            AND j.state IN ('delivered', 'failed', 'abandoned', 'dismissed'))), 0)
-    FROM unnest(page) l
-    LEFT JOIN task t ON t.provider = l.provider AND t.task_id = l.task_id
-    LEFT JOIN job j ON j.job_id = coalesce(t.job_id, l.job_id)
-    GROUP BY l.provider, l.unit, coalesce(j.model, ''), coalesce(j.kind, '')
-    ON CONFLICT (day, provider, unit, model, kind) DO UPDATE SET lines = u.lines + excluded.lines,
-        amount = u.amount + excluded.amount, leaked = u.leaked + excluded.leaked;
-    UPDATE business_day b SET after_at = last.recorded_at, after_id = last.usage_id,
-        usage_lines = d.usage_lines + cardinality(page),
-        running_digest = digest_on(d.running_digest, (SELECT string_agg(usage_text(l), E'\n'
-            ORDER BY l.recorded_at, l.usage_id) FROM unnest(page) l))
+    WITH page AS MATERIALIZED (
+        SELECT l.* FROM usage_of(d, d.after_at, d.after_id, most) l
+    ), booked AS (
+        INSERT INTO usage_day AS u (day, provider, unit, model, kind, lines, amount, leaked)
+        SELECT d.day, p.provider, p.unit, coalesce(j.model, ''), coalesce(j.kind, ''), count(*),
+            sum(p.booked), coalesce(sum(p.booked) FILTER (WHERE j.job_id IS NULL OR (j.credits > 0
+                AND j.captured + j.charged - j.refunded <= 0
+                AND j.state IN ('delivered', 'failed', 'abandoned', 'dismissed'))), 0)
+        FROM page p LEFT JOIN task t ON t.provider = p.provider AND t.task_id = p.task_id
+            LEFT JOIN job j ON j.job_id = coalesce(t.job_id, p.job_id)
+        GROUP BY p.provider, p.unit, coalesce(j.model, ''), coalesce(j.kind, '')
+        ON CONFLICT (day, provider, unit, model, kind) DO UPDATE SET
+            lines = u.lines + excluded.lines, amount = u.amount + excluded.amount,
+            leaked = u.leaked + excluded.leaked
+    )
+    SELECT count(*) AS entries, string_agg(p.line, E'\n' ORDER BY p.at, p.id) AS lines,
+        max(p.at) AS at, (array_agg(p.id ORDER BY p.at DESC, p.id DESC))[1] AS id
+    INTO counted FROM page p;
+    UPDATE business_day b SET usage_lines = d.usage_lines + counted.entries,
+        running_digest = digest_on(d.running_digest, counted.lines),
+        after_at = coalesce(counted.at, '-infinity'), after_id = coalesce(counted.id, 0),
+        phase = CASE WHEN counted.entries > 0 THEN d.phase ELSE 'accounts' END
     WHERE b.day = d.day;
 END $$;
 
--- Takes a page of the finished account figures into the digest.
+-- A page of accounts: what each began the day with, what moved, and what it ended with.
 CREATE FUNCTION holdfast.count_accounts(d holdfast.business_day, most integer) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+SET enable_seqscan = off AS $$
 DECLARE
-    page text;
-    last text;
+    page text[];
+    before business_day;
+    floor bigint;
 BEGIN
-    SELECT string_agg(a::text, E'\n' ORDER BY a.account_id), max(a.account_id) INTO page, last
-    FROM (SELECT a.* FROM account_day a WHERE a.day = d.day AND a.account_id > d.after_account
+    SELECT array_agg(a.account_id) INTO page
+    FROM (SELECT a.account_id FROM account a WHERE a.account_id > d.after_account
         ORDER BY a.account_id LIMIT most) a;
-    UPDATE business_day b SET after_account = coalesce(last, d.after_account),
-        running_digest = digest_on(d.running_digest, page),
-        phase = CASE WHEN page IS NULL THEN 'counted' ELSE b.phase END
-    WHERE b.day = d.day;
+    IF page IS NULL THEN
+        UPDATE business_day b SET phase = 'figures', after_account = '' WHERE b.day = d.day;
+        RETURN;
+    END IF;
+    SELECT * INTO before FROM business_day b WHERE b.day < d.day ORDER BY b.day DESC LIMIT 1;
+    floor := first_open_sequence(before);
+    INSERT INTO account_day (day, account_id, opening_available, opening_held, opening_spent,
+        granted, held, captured, voided, charged, refunded, adjusted, closing_available,
+        closing_held, closing_spent, entries)
+    SELECT d.day, m.account_id, coalesce(o.available, 0), coalesce(o.held, 0), coalesce(o.spent, 0),
+        m.granted, m.held, m.captured, m.voided, m.charged, m.refunded, m.adjusted,
+        coalesce(o.available, 0) + m.granted + m.adjusted - m.held + m.voided - m.charged
+            + m.refunded,
+        coalesce(o.held, 0) + m.held - m.captured - m.voided,
+        coalesce(o.spent, 0) + m.captured + m.charged - m.refunded, m.entries
+    FROM (SELECT t.account_id,
+            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'grant'), 0)::bigint AS granted,
+            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'hold'), 0)::bigint AS held,
+            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'capture'), 0)::bigint AS captured,
+            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'void'), 0)::bigint AS voided,
+            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'charge'), 0)::bigint AS charged,
+            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'refund'), 0)::bigint AS refunded,
+            coalesce(sum(CASE t.credit WHEN 'available' THEN t.amount ELSE -t.amount END)
+                FILTER (WHERE t.kind = 'adjustment'), 0)::bigint AS adjusted,
+            count(*) AS entries
+        FROM transfer t
+        WHERE t.account_id = ANY (page) AND t.sequence >= floor AND t.created_at < d.ends_at
+            AND pg_visible_in_snapshot(t.xact, d.seen)
+            AND (before.day IS NULL OR t.created_at >= before.ends_at
+                OR NOT pg_visible_in_snapshot(t.xact, before.seen))
+        GROUP BY t.account_id) m
+    LEFT JOIN LATERAL (SELECT c.closing_available AS available, c.closing_held AS held,
+            c.closing_spent AS spent
+        FROM account_day c WHERE c.account_id = m.account_id AND c.day < d.day
+        ORDER BY c.day DESC LIMIT 1) o ON true;
+    UPDATE business_day b SET after_account = page[cardinality(page)] WHERE b.day = d.day;
 END $$;
+
+-- A page of the finished figures of accounts, each with the line that it is in the digest.
+CREATE FUNCTION holdfast.account_lines(
+    wanted date, after text, most integer, OUT lines text, OUT last text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT string_agg(a::text, E'\n' ORDER BY a.account_id), max(a.account_id)
+    FROM (SELECT a.* FROM account_day a WHERE a.day = wanted AND a.account_id > after
+        ORDER BY a.account_id LIMIT most) a
+$$;
+
+CREATE FUNCTION holdfast.count_figures(d holdfast.business_day, most integer) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    UPDATE business_day b SET after_account = coalesce(p.last, b.after_account),
+        running_digest = digest_on(b.running_digest, p.lines),
+        phase = CASE WHEN p.last IS NULL THEN 'counted' ELSE b.phase END
+    FROM account_lines(d.day, d.after_account, most) p WHERE b.day = d.day
+$$;
 
 -- What jobs came to on a day, by model; read before the seal, because it may take a while.
 CREATE FUNCTION holdfast.day_jobs(wanted date) RETURNS jsonb
@@ -413,27 +426,24 @@ BEGIN
     SELECT * INTO d FROM business_day b WHERE b.day = wanted;
     CASE phase
     WHEN 'late', 'entries' THEN
-        SELECT string_agg(entry_line(e), E'\n' ORDER BY e.created_at, e.sequence),
-            max(e.created_at), (array_agg(e.sequence ORDER BY e.created_at DESC, e.sequence DESC))[1]
+        SELECT string_agg(e.line, E'\n' ORDER BY e.at, e.id), max(e.at),
+            (array_agg(e.id ORDER BY e.at DESC, e.id DESC))[1]
         INTO page, last_at, last_id
         FROM entries_of(d, phase = 'late', after_at::timestamptz, after_id, close_page()) e;
     WHEN 'usage' THEN
-        SELECT string_agg(usage_text(l), E'\n' ORDER BY l.recorded_at, l.usage_id),
-            max(l.recorded_at),
-            (array_agg(l.usage_id ORDER BY l.recorded_at DESC, l.usage_id DESC))[1]
+        SELECT string_agg(l.line, E'\n' ORDER BY l.at, l.id), max(l.at),
+            (array_agg(l.id ORDER BY l.at DESC, l.id DESC))[1]
         INTO page, last_at, last_id
         FROM usage_of(d, after_at::timestamptz, after_id, close_page()) l;
-    WHEN 'accounts' THEN
-        SELECT string_agg(a::text, E'\n' ORDER BY a.account_id), max(a.account_id)
-        INTO page, last_account
-        FROM (SELECT a.* FROM account_day a WHERE a.day = wanted AND a.account_id > after_account
-            ORDER BY a.account_id LIMIT close_page()) a;
+    WHEN 'figures' THEN
+        SELECT l.lines, l.last INTO page, last_account
+        FROM account_lines(wanted, after_account, close_page()) l;
     END CASE;
     running := digest_on(running, page);
     IF page IS NULL THEN
         after_at := '-infinity'; after_id := 0;
         phase := CASE phase WHEN 'late' THEN 'entries' WHEN 'entries' THEN 'usage'
-            WHEN 'usage' THEN 'accounts' ELSE 'counted' END;
+            WHEN 'usage' THEN 'figures' ELSE 'counted' END;
     ELSE
         after_at := coalesce(last_at::text, after_at);
         after_id := coalesce(last_id, after_id);

@@ -35,7 +35,14 @@ BEGIN
             holdfast.policy_interval(text, text, text, text),
             holdfast.share(bigint, integer, integer),
             holdfast.rate_at(text, text, text, text, text, timestamptz),
-            holdfast.money_micros(numeric, text, text, timestamptz)
+            holdfast.money_micros(numeric, text, text, timestamptz),
+            holdfast.match_window(timestamptz, text, integer),
+            holdfast.match_older(timestamptz, text, integer),
+            holdfast.match_usage(timestamptz, bigint, integer),
+            holdfast.match_callbacks(bigint, integer), holdfast.match_accounts(text, integer),
+            holdfast.match_rest(timestamptz), holdfast.answered_breaks(jsonb),
+            holdfast.digest_of(holdfast.business_day),
+            holdfast.recount_page(date, text, text, bigint, text, text)
             TO holdfast_report;
     END IF;
 END $$;
