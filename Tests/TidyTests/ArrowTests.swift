@@ -27,10 +27,12 @@ import Testing
             "Glibc",
         ],
         "Reports": ["Core", "Jobs", "Ledger", "Recovery"],
+        "Statements": ["Core", "Ledger"],
+        "Delivery": ["Core", "HTTP", "Storage", "Disk", "Statements", "Crypto", "Glibc"],
         "Runner": ["Core", "Postgres", "Glibc", "Synchronization", "ArgumentParser", "Logging"],
         "Assembly": [
             "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception", "Recovery",
-            "Reports", "Runner", "Logging",
+            "Reports", "Runner", "Ledger", "Statements", "Delivery", "Logging",
         ],
         "StuckSweeper": job,
         "OrphanRecoverer": job,
