@@ -103,6 +103,9 @@ let package = Package(
             name: "VerdictBench", dependencies: ["Core", "HTTP", "Providers"],
             swiftSettings: strict),
         .executableTarget(
+            name: "NightBench", dependencies: ["Core", "Ledger", "Statements"],
+            swiftSettings: strict),
+        .executableTarget(
             name: "EgressProbe", dependencies: ["Core", "HTTP"], swiftSettings: strict),
         room("TestSupport", ["Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers"]),
         tests("CoreTests", ["Core"]),

@@ -297,7 +297,7 @@ def read_journal(place):
         return done.stdout
 
     def balance(*query):
-        rows = csv.reader(io.StringIO(run("balance", "--flat", "--output-format=csv", *query)))
+        rows = csv.reader(io.StringIO(run("balance", "--flat", "--no-total", "--output-format=csv", *query)))
         found = {}
         for row in list(rows)[1:]:
             amount = row[1].strip()

@@ -172,7 +172,7 @@ final class NightFolder {
         var handles: [FileHandle] = []
         let audit = try NightStatements.write(pages, style: style) { file in
             let place = path + "/" + file.name(day: pages.figures.day.day)
-            FileManager.default.createFile(atPath: place, contents: nil)
+            _ = FileManager.default.createFile(atPath: place, contents: nil)
             let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: place))
             handles.append(handle)
             return { try handle.write(contentsOf: Data($0)) }
