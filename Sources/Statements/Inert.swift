@@ -28,9 +28,10 @@ package enum Inert {
         }
     }
 
-    /// A cell of text that a spreadsheet shows as it is: what it would take for a formula or for a
-    /// number gets an apostrophe in front, and so does what begins with one. Who reads it by program
-    /// takes one leading apostrophe off.
+    /// A cell of text that a spreadsheet shows as it is.
+    ///
+    /// What it would take for a formula or for a number gets an apostrophe in front, and so does what
+    /// begins with one. Who reads it by program takes one leading apostrophe off.
     package static func cell(_ text: String) -> String {
         let line = line(text)
         return wouldBeRead(line) ? "'" + line : line

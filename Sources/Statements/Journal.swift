@@ -138,8 +138,10 @@ struct Journal: NightWriter {
         ink.write("    liabilities:prepaid\n\n" as StaticString)
     }
 
-    /// One transaction for each provider: what its models cost, apart from what leaked, against what
-    /// it says it charged. The difference belongs to no model.
+    /// One transaction for each provider.
+    ///
+    /// What its models cost, apart from what leaked, stands against what it says it charged. The
+    /// difference belongs to no model.
     private mutating func writeCost(_ figures: NightFigures) throws {
         let providers = Set(figures.models.map(\.provider) + figures.usage.map(\.provider))
         for provider in providers.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {

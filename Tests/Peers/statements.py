@@ -358,7 +358,8 @@ class Page(html.parser.HTMLParser):
         if tag not in self.VOID:
             self.stack.append(tag)
         if tag == "table":
-            self.table = self.tables.setdefault(attributes.get("id", "?"), [])
+            self.table = self.tables.setdefault(
+                attributes.get("id", "?").removeprefix("table-"), [])
         elif tag == "tr":
             self.row = []
         elif tag in ("td", "th"):

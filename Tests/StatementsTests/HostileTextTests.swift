@@ -32,6 +32,7 @@ import Testing
         #expect(Self.corpus.count >= 60)
         var factory = NightFactory(seed: 11)
         factory.texts = Self.corpus
+        factory.currency = "=U S;D\n\"<b>"
         // Every text is an account, each once.
         factory.accounts = Self.corpus.count
         factory.breaks = 2 * Self.corpus.count

@@ -14,6 +14,7 @@ struct NightFactory {
     /// Texts for whatever comes from outside; plain ones when there are none.
     var texts: [String] = []
     var pageRows = 10
+    var currency = "USD"
 
     init(seed: UInt64 = SeededGenerator.chosenSeed()) { chance = SeededGenerator(seed: seed) }
 
@@ -102,7 +103,7 @@ struct NightFactory {
             day: BusinessDay(
                 day: day, zone: "Europe/Berlin", startsAt: "2026-11-19T23:00:00Z",
                 endsAt: "2026-11-20T23:00:00Z", closedAt: "2026-11-21T02:10:04Z", version: "1.0.0",
-                currency: "USD", entries: sum(\.entries),
+                currency: currency, entries: sum(\.entries),
                 digest: String(repeating: "5e", count: 32),
                 previousDigest: String(repeating: "a1", count: 32)),
             opening: CreditStand(

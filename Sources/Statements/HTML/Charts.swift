@@ -24,29 +24,30 @@ enum Charts {
 
     private struct Pair {
         var name: String
-        var revenue: Int64
-        var cost: Int64
-        var isPriced: Bool
+        var revenue: Money?
+        var cost: Money?
+
+        var most: Int64 { max(revenue?.micros ?? 0, cost?.micros ?? 0) }
     }
 
     static func margin(_ audit: NightAudit) throws -> Markup {
         let title = "Revenue against provider cost"
         let pairs = try pairs(audit.figures.models)
-        let most = pairs.map { max($0.revenue, $0.cost) }.max() ?? 0
+        let most = pairs.map(\.most).max() ?? 0
         guard most > 0 else {
             return figure(title, "", nothing("No money was earned or spent on this day."))
         }
         let rows = pairs.map { pair in
-            let words =
-                "\(Money(micros: pair.revenue).text) / \(Money(micros: pair.cost).text)"
-                + (pair.isPriced ? "" : " (not all has a rate)")
+            let (revenue, cost) = (pair.revenue.map { $0.text }, pair.cost.map { $0.text })
             return bar(
-                pair.name, words, "\(pair.name): earned and cost \(words)", height: 18,
+                pair.name, "\(Markup.money(pair.revenue)) / \(Markup.money(pair.cost))",
+                "\(pair.name): earned \(revenue ?? "no rate"), cost \(cost ?? "no rate")",
+                height: 18,
                 """
                 <rect class="one" x="0" y="0" height="8" width="\
-                \(Figures.width(pair.revenue, of: most))" rx="1"/>\
+                \(Figures.width(pair.revenue?.micros ?? 0, of: most))" rx="1"/>\
                 <rect class="two" x="0" y="10" height="8" width="\
-                \(Figures.width(pair.cost, of: most))" rx="1"/>
+                \(Figures.width(pair.cost?.micros ?? 0, of: most))" rx="1"/>
                 """)
         }
         return figure(
@@ -59,18 +60,18 @@ enum Charts {
     private static func pairs(_ models: [ModelDay]) throws -> [Pair] {
         let all = models.map { model in
             Pair(
-                name: "\(model.provider) \(model.model)", revenue: model.revenue?.micros ?? 0,
-                cost: model.cost?.micros ?? 0,
-                isPriced: model.revenue != nil && model.cost != nil && model.unpricedLines == 0)
-        }.filter { $0.revenue != 0 || $0.cost != 0 }
-            .sorted { (max($1.revenue, $1.cost), $0.name) < (max($0.revenue, $0.cost), $1.name) }
+                name: "\(model.provider) \(model.model)", revenue: model.revenue,
+                cost: model.cost)
+        }.filter { $0.most != 0 }.sorted { ($1.most, $0.name) < ($0.most, $1.name) }
         guard all.count > shownRows else { return all }
         let rest = all[(shownRows - 1)...]
+        func sum(_ values: [Money?]) throws -> Money {
+            Money(micros: try Total.sum(values.compactMap { $0?.micros }))
+        }
         return all[..<(shownRows - 1)] + [
             Pair(
-                name: "\(rest.count) other models",
-                revenue: try Total.sum(rest.map(\.revenue)),
-                cost: try Total.sum(rest.map(\.cost)), isPriced: rest.allSatisfy(\.isPriced))
+                name: "\(rest.count) other models", revenue: try sum(rest.map(\.revenue)),
+                cost: try sum(rest.map(\.cost)))
         ]
     }
 
@@ -95,7 +96,8 @@ enum Charts {
             }
             let words = zip(BreakTotals.ages, ages).filter { $1 > 0 }
                 .map { "\($1) \($0)" }.joined(separator: ", ")
-            return bar(kind, Figures.grouped(count), "\(kind): \(words)", height: 14, rects)
+            return bar(
+                kind, "\(Figures.grouped(count))", "\(kind): \(words)", height: 14, rects)
         }
         let more =
             kinds.count > shownRows
@@ -117,19 +119,19 @@ enum Charts {
         }
         let rows = ended.prefix(shownRows).map { model, ended in
             let rate = Figures.percent(model.delivered, of: ended) ?? ""
-            let words = [
-                "\(rate) of \(Figures.grouped(ended))",
-                model.medianSeconds.map { "median \(Figures.span(seconds: $0))" },
+            let times = [
+                model.medianSeconds.map { "half within \(Figures.span(seconds: $0))" },
                 model.p95Seconds.map { "95 % within \(Figures.span(seconds: $0))" },
             ].compactMap(\.self).joined(separator: ", ")
             let name = "\(model.provider) \(model.model)"
             return bar(
-                name, words, "\(name): delivered \(words)", height: 10,
+                name, "\(rate) of \(Figures.grouped(ended))",
+                "\(name): delivered \(rate) of \(ended), \(times)", height: 10,
                 """
                 <rect class="bad" x="0" y="0" height="10" width="100%" rx="1"/>\
                 <rect class="good" x="0" y="0" height="10" width="\
                 \(Figures.width(model.delivered, of: ended))"/>
-                """)
+                """, note: times)
         }
         let more =
             ended.count > shownRows
@@ -141,14 +143,16 @@ enum Charts {
 
     /// A label, a value, and a bar below them.
     private static func bar(
-        _ name: String, _ value: String, _ title: String, height: Int, _ rects: Markup
+        _ name: String, _ value: Markup, _ title: String, height: Int, _ rects: Markup,
+        note: String = ""
     ) -> Markup {
-        """
-        <div class="bar"><p><span>\(name)</span><span>\(value)</span></p>\
-        <svg role="img" height="\(height)"><title>\(title)</title>\
-        <rect class="track" x="0" y="0" width="100%" height="\(height)" rx="1"/>\
-        \(rects)</svg></div>\n
-        """
+        let below: Markup = note.isEmpty ? "" : "<p class=\"note\">\(note)</p>"
+        return """
+            <div class="bar"><p><span>\(name)</span><span>\(value)</span></p>\
+            <svg role="img" height="\(height)"><title>\(title)</title>\
+            <rect class="track" x="0" y="0" width="100%" height="\(height)" rx="1"/>\
+            \(rects)</svg>\(below)</div>\n
+            """
     }
 
     // MARK: Credits held over time

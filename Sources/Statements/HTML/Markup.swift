@@ -57,13 +57,13 @@ extension Markup {
             return "<span class=\"none\" title=\"no rate is known\">no rate</span>"
         }
         let parts = money.text.split(separator: ".")
-        let whole = parts[0].drop { $0 == "-" }
+        let whole = String(parts[0].drop { $0 == "-" })
         let sign = money.micros < 0 ? "\u{2212}" : ""
         let cents = String(parts[1].prefix(2))
-        let finer = String(parts[1].dropFirst(2))
+        let rest = String(parts[1].dropFirst(2))
+        let finer: Markup = rest.isEmpty ? "" : "<small>\(rest)</small>"
         return """
-            <data value="\(money.text)">\(sign)\(Figures.grouped(digits: String(whole))).\(cents)\
-            \(finer.isEmpty ? "" : "<small>\(finer)</small>")</data>
+            <data value="\(money.text)">\(sign)\(Figures.grouped(digits: whole)).\(cents)\(finer)</data>
             """
     }
 

@@ -14,8 +14,8 @@ struct NightPage: NightWriter {
     mutating func end(_ audit: NightAudit) throws {
         let day = audit.figures.day
         for part in [
-            head(day), try opening(audit), try PageTables.credits(audit),
-            try charts(audit), try PageTables.models(audit), PageTables.usage(audit),
+            head(day), try opening(audit), try charts(audit), try PageTables.credits(audit),
+            try PageTables.models(audit), PageTables.usage(audit),
             PageBreaks.section(audit, style), try PageTables.accounts(audit), foot(day),
         ] {
             ink.write(part.text)
@@ -46,8 +46,11 @@ struct NightPage: NightWriter {
         <main>
         <header>
         <h1>The books of <time datetime="\(day.day)">\(day.day)</time></h1>
-        <p>\(day.startsAt) to \(day.endsAt) (\(day.zone)), closed \(day.closedAt). \
-        Money in \(day.currency).</p>
+        <p><span>\(day.startsAt)</span> to <span>\(day.endsAt)</span> (\(day.zone)), \
+        closed <span>\(day.closedAt)</span>. Money in \(day.currency).</p>
+        <nav aria-label="Sections"><a href="#credits">Credits</a> <a href="#models">Models</a> \
+        <a href="#usage">Providers</a> <a href="#breaks">Breaks</a> \
+        <a href="#accounts">Accounts</a></nav>
         </header>\n
         """
     }
@@ -108,9 +111,9 @@ struct NightPage: NightWriter {
 
     private func unpricedWords(_ money: MoneyTotals) -> String {
         let parts = [
-            (money.unpricedLines, "usage lines"), (money.unpricedModels, "models"),
-            (money.unpricedUnits, "units"),
-        ].filter { $0.0 > 0 }.map { "\(Figures.grouped($0.0)) \($0.1)" }
+            (money.unpricedLines, "usage line"), (money.unpricedModels, "model"),
+            (money.unpricedUnits, "unit"),
+        ].filter { $0.0 > 0 }.map { "\(Figures.grouped($0.0)) \($0.1)\($0.0 == 1 ? "" : "s")" }
         return "without a rate: " + parts.joined(separator: ", ")
     }
 
@@ -123,11 +126,12 @@ struct NightPage: NightWriter {
     }
 
     private func charts(_ audit: NightAudit) throws -> Markup {
-        let all = [
-            try Charts.margin(audit), Charts.breaks(audit.breaks),
-            Charts.held(audit.figures.heldOverTime), try Charts.success(audit.figures.models),
-        ]
-        return "<section class=\"charts\" aria-label=\"Charts\">\n\(all)</section>\n"
+        """
+        <section class="charts" aria-label="Charts">
+        <div>\(try Charts.margin(audit))\(Charts.held(audit.figures.heldOverTime))</div>
+        <div>\(Charts.breaks(audit.breaks))\(try Charts.success(audit.figures.models))</div>
+        </section>\n
+        """
     }
 
     private func foot(_ day: BusinessDay) -> Markup {

@@ -11,7 +11,7 @@ enum PageBreaks {
             ? "<p class=\"more\">Nothing stands open, and nothing was closed since the day before.</p>\n"
             : "<ol class=\"breaks\">\n\(items)</ol>\n"
         return """
-            <h2>Breaks</h2>
+            <h2 id="breaks">Breaks</h2>
             <p>\(Figures.grouped(totals.opened)) opened, \(Figures.grouped(totals.standing)) standing, \
             \(Figures.grouped(totals.closed)) closed since the day before. Each has the command to run \
             next.</p>

@@ -31,7 +31,7 @@ enum PageTables {
         }
         let foot: Markup = total.map { "<tfoot>\(row($0))</tfoot>" } ?? ""
         return """
-            <div class="scroll" role="region" aria-label="\(name)" tabindex="0"><table id="\(id)">
+            <div class="scroll" role="region" aria-label="\(name)" tabindex="0"><table id="table-\(id)">
             <thead><tr>\(heads)</tr></thead>
             <tbody>\(rows.map(row))</tbody>\(foot)</table></div>\n
             """
@@ -61,7 +61,7 @@ enum PageTables {
             try moved("Adjusted", moves.adjusted, CreditMoves(adjusted: moves.adjusted)),
         ]
         return """
-            <h2>Credits</h2>
+            <h2 id="credits">Credits</h2>
             <p>Opening and activity make the closing, for each account and in total.</p>
             \(table(
                 "Credits of the day", id: "credits",
@@ -99,7 +99,7 @@ enum PageTables {
             .money(money.margin), .money(money.leaked), .number(money.unpricedLines), "", "",
         ]
         return """
-            <h2>Models</h2>
+            <h2 id="models">Models</h2>
             <p>Margin is revenue less what the provider charged. Leaked is the part of the cost that \
             no customer paid for. \(money.isComplete ? "" : missingRates)</p>
             \(table(
@@ -129,7 +129,7 @@ enum PageTables {
             ]
         }
         return """
-            <h2>What providers charged</h2>
+            <h2 id="usage">What providers charged</h2>
             <p>As it was booked on this day, whether it belongs to a model or not.</p>
             \(table(
                 "What providers charged", id: "usage",
@@ -154,7 +154,7 @@ enum PageTables {
             "Charged", "Refunded", "Adjusted", "Closing available", "held", "spent", "Entries",
         ]
         return """
-            <h2>Accounts that moved</h2>
+            <h2 id="accounts">Accounts that moved</h2>
             <p>By id. The total is that of all accounts that moved, listed here or not.</p>
             \(table(
                 "Accounts that moved", id: "accounts",

@@ -13,9 +13,10 @@ enum Styles {
         -webkit-text-size-adjust:100%}
         main{max-width:76rem;margin:0 auto;padding:1.5rem 1rem 4rem}
         header h1{font-size:1.7rem;line-height:1.2;margin:0;letter-spacing:-.01em}
-        header p{margin:.35rem 0 0;color:var(--soft)}
+        header p{margin:.35rem 0 0;color:var(--soft)}header span,header time{white-space:nowrap}
+        nav{display:flex;flex-wrap:wrap;gap:.3rem 1.1rem;margin-top:.7rem;font-size:.92rem}
         h2{font-size:1.15rem;margin:2.6rem 0 .3rem}
-        h2+p{margin:.1rem 0 .9rem;color:var(--soft);max-width:62ch}
+        h2+p{margin:.1rem 0 .9rem;color:var(--soft);max-width:46rem}
         h3{font-size:1rem;margin:0 0 .8rem}
         a{color:var(--one)}
         small{font-size:.78em;color:var(--soft)}
@@ -34,8 +35,9 @@ enum Styles {
         .tiles dd{margin:.1rem 0 0;font-size:1.35rem;font-weight:600;\
         font-variant-numeric:tabular-nums;overflow-wrap:anywhere;line-height:1.25}
         .tiles dd small{font-weight:400}.tiles .bad dd{color:var(--bad)}
-        .tiles p{margin:.15rem 0 0;font-size:.82rem;color:var(--soft)}
+        .tiles p{margin:.15rem 0 0;font-size:.82rem;font-weight:400;color:var(--soft)}
         .charts{display:grid;gap:1rem;grid-template-columns:repeat(2,minmax(0,1fr));margin-top:1.2rem}
+        .charts>div{display:grid;gap:1rem;align-content:start;min-width:0}
         figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:.5rem;\
         padding:1rem;min-width:0}
         figcaption{font-weight:600}
@@ -50,6 +52,7 @@ enum Styles {
         .bar p span:first-child{overflow-wrap:anywhere}
         .bar p span:last-child{color:var(--soft);font-variant-numeric:tabular-nums;text-align:right;\
         flex:none;max-width:60%}
+        .bar .note{margin:.15rem 0 0;color:var(--soft);font-size:.8rem}
         svg{display:block;width:100%;overflow:visible}
         svg text{font-size:12px;fill:var(--soft);font-variant-numeric:tabular-nums}
         .track{fill:var(--tint)}.one{fill:var(--one)}.two{fill:var(--two)}.good{fill:var(--good)}\
@@ -68,7 +71,7 @@ enum Styles {
         tfoot>tr>*{font-weight:600;border-top:2px solid var(--line);border-bottom:0}
         th[scope=row]{font-weight:500}
         .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-        .id{overflow-wrap:anywhere;min-width:8rem}
+        .id{overflow-wrap:anywhere;min-width:11rem}td.id{min-width:7rem}
         .more{margin:.6rem 0 0;color:var(--soft)}
         .tag{display:inline-block;padding:.02rem .45rem;border-radius:.8rem;font-size:.8rem;\
         background:var(--tint);white-space:nowrap}
@@ -90,7 +93,7 @@ enum Styles {
         details{margin-top:.7rem;font-size:.88rem}summary{cursor:pointer;color:var(--soft)}
         @media(max-width:46rem){.charts{grid-template-columns:minmax(0,1fr)}\
         .breaks>li{grid-template-columns:minmax(0,1fr)}\
-        main{padding:1rem .8rem 3rem}.tiles{grid-template-columns:repeat(2,minmax(0,1fr))}\
+        main{padding:1rem .8rem 3rem}header h1{font-size:1.4rem}.tiles{grid-template-columns:repeat(2,minmax(0,1fr))}\
         .tiles dd{font-size:1.12rem}}
         @media print{@page{margin:14mm}:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#444;\
         --line:#bbb;--tint:#eee;--one:#1f5f8b;--two:#d98a29;--bad:#b3372b;--good:#2f7d57;\
@@ -98,7 +101,10 @@ enum Styles {
         body{font-size:10.5pt;-webkit-print-color-adjust:exact;print-color-adjust:exact}\
         main{max-width:none;padding:0}.scroll{overflow:visible;border:0}\
         figure,.breaks>li,tr,.tiles div{break-inside:avoid}h2{break-after:avoid}\
-        table{font-size:8pt}th,td{padding:.2rem .35rem}thead{display:table-header-group}\
-        details{display:none}a{color:inherit;text-decoration:none}}
+        table{font-size:7pt;line-height:1.25}th,td{padding:.12rem .3rem}.id,td.id{min-width:6.2rem}\
+        tfoot{display:table-row-group}h2+p{max-width:none}.breaks{gap:.4rem}\
+        .breaks>li{padding:.4rem .7rem;font-size:9pt}\
+        thead th{white-space:normal;font-size:7pt}.tiles{grid-template-columns:repeat(3,1fr)}thead{display:table-header-group}\
+        details,nav{display:none}a{color:inherit;text-decoration:none}}
         """
 }
