@@ -76,13 +76,15 @@ let package = Package(
                 "Core", "Postgres", "Jobs", "Ledger", "Providers", "Storage", "HTTP", "Reception",
             ]),
         room("Reports", ["Core", "Jobs", "Ledger", "Recovery"]),
+        room("Statements", ["Core", "Ledger"]),
+        room("Delivery", ["Core", "HTTP", "Storage", "Disk", "Statements", crypto]),
         room("Runner", ["Core", "Postgres", logging, arguments]),
         room(
             "Assembly",
             [
                 "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception",
                 "Recovery",
-                "Reports", "Runner", logging,
+                "Reports", "Runner", "Ledger", "Statements", "Delivery", logging,
             ]),
         executable("StuckSweeper"),
         executable("OrphanRecoverer"),
@@ -99,6 +101,9 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "VerdictBench", dependencies: ["Core", "HTTP", "Providers"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "NightBench", dependencies: ["Core", "Ledger", "Statements"],
             swiftSettings: strict),
         .executableTarget(
             name: "EgressProbe", dependencies: ["Core", "HTTP"], swiftSettings: strict),
@@ -121,6 +126,9 @@ let package = Package(
                 "HTTP",
             ]),
         tests("ReportsTests", ["Reports", "Recovery", "Jobs", "Core"]),
+        tests(
+            "StatementsTests",
+            ["Statements", "Delivery", "Ledger", "Storage", "HTTP", "Core", "Runner", "Assembly"]),
         tests("RunnerTests", ["Runner", "Core"]),
         tests("IncidentTests", ["Postgres", "Core"]),
         tests("TidyTests", ["Core"]),

@@ -7,7 +7,9 @@ package struct Money: Equatable, Comparable, Sendable {
 
     package static let zero = Money(micros: 0)
 
-    /// As people write it, without a currency: `12.50`, `-0.0125`. Two decimals at least, six at most.
+    /// As people write it, without a currency: `12.50`, `-0.0125`.
+    ///
+    /// Two decimals at least, six at most.
     package var text: String {
         let magnitude = micros.magnitude
         var decimals = String(magnitude % 1_000_000)

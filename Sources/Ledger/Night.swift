@@ -234,8 +234,10 @@ package struct NightFigures: Equatable, Sendable {
     }
 }
 
-/// A sealed day as reports read it. What may be long comes in pages, each time in the same order, so
-/// that memory does not grow with the day.
+/// A sealed day as reports read it.
+///
+/// What may be long comes in pages, each time in the same order, so that memory does not grow with
+/// the day.
 package struct NightPages {
     package var figures: NightFigures
     /// By account id.

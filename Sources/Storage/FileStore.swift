@@ -90,11 +90,43 @@ package struct FileStore: ObjectStore {
             })
     }
 
-    /// Does nothing: the next claim of a file knows the name of what the last one left.
+    /// Removes what was left of documents; of a job's files the next claim knows the names itself.
     package func discardAll(
         begunBefore instant: Instant, _ session: Session,
         then: @escaping (Result<Int, Failure>) -> Void
-    ) { then(.success(0)) }
+    ) {
+        then(
+            Result { () throws(Failure) in
+                let folder = try openRoot()
+                var count = 0
+                for name in Self.names(in: root) where Self.isTemporary(name) {
+                    var status = stat()
+                    guard fstatat(folder.number, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
+                        status.st_mode & S_IFMT == S_IFREG,
+                        Int64(status.st_mtim.tv_sec) < instant.unixSeconds
+                    else { continue }
+                    if unlinkat(folder.number, name, 0) == 0 { count += 1 }
+                }
+                return count
+            })
+    }
+
+    private static func names(in path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            names.append(
+                withUnsafeBytes(of: &entry.pointee.d_name) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                })
+        }
+        return names
+    }
+
+    private static func isTemporary(_ name: String) -> Bool {
+        name.hasPrefix(".report") && name.hasSuffix(".part")
+    }
 
     package func url(for key: ObjectKey, publicBaseURL: String?) -> String {
         var base = publicBaseURL ?? "file://" + PercentEscape.encode(path: root)

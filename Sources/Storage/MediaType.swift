@@ -19,6 +19,14 @@ package struct MediaType: Equatable, Sendable {
     package static let cacheControl = "public, max-age=\(cacheSeconds), immutable"
     static let cacheSeconds = 31_536_000
 
+    /// Text, tables and documents are reports, which are nobody's to keep on the way.
+    private var isPrivate: Bool {
+        contentType.hasPrefix("text/") || contentType == "application/json"
+            || contentType.hasPrefix("application/vnd.")
+    }
+    var cacheControl: String { isPrivate ? "private, no-store" : Self.cacheControl }
+    var cacheSeconds: Int { isPrivate ? 0 : Self.cacheSeconds }
+
     /// How many bytes from the beginning `detect` wants to see; fewer when the file is shorter.
     package static let sampleBytes = 512
 

@@ -28,6 +28,16 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
         self.fileExtension = Self.escape(fileExtension, keepingDots: false)
     }
 
+    /// The key of a document that belongs to no job and lies at the top: `holdfast-2026-11-20.html`.
+    ///
+    /// - Parameter document: Its name without the extension.
+    package init(document: String, fileExtension: String) {
+        folder = ""
+        stem = Self.escape(document)
+        number = nil
+        self.fileExtension = Self.escape(fileExtension, keepingDots: false)
+    }
+
     /// Reads a key that was kept as text; nil when it is none that this type writes.
     package init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
@@ -75,7 +85,7 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
         return (account, kind, jobID, ordinal)
     }
 
-    package var description: String { "\(folder)/\(fileName)" }
+    package var description: String { folder.isEmpty ? fileName : "\(folder)/\(fileName)" }
 
     /// The folders from the store's root down.
     var folders: [String] { folder.split(separator: "/").map(String.init) }

@@ -27,10 +27,12 @@ import Testing
             "Glibc",
         ],
         "Reports": ["Core", "Jobs", "Ledger", "Recovery"],
+        "Statements": ["Core", "Ledger"],
+        "Delivery": ["Core", "HTTP", "Storage", "Disk", "Statements", "Crypto", "Glibc"],
         "Runner": ["Core", "Postgres", "Glibc", "Synchronization", "ArgumentParser", "Logging"],
         "Assembly": [
             "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception", "Recovery",
-            "Reports", "Runner", "Logging",
+            "Reports", "Runner", "Ledger", "Statements", "Delivery", "Logging",
         ],
         "StuckSweeper": job,
         "OrphanRecoverer": job,
@@ -48,6 +50,7 @@ import Testing
             "Core", "ArgumentParser", "Crypto", "Foundation", "Glibc",
         ],
         "VerdictBench": ["Core", "HTTP", "Providers", "Foundation"],
+        "NightBench": ["Core", "Ledger", "Statements", "Foundation"],
         "FuzzVerdicts": ["Core", "HTTP", "Providers"],
         "EgressProbe": ["Core", "HTTP", "Foundation"],
         "TestSupport": [
@@ -57,7 +60,8 @@ import Testing
 
     /// Rooms that never reach a user's machine.
     static let unshipped: Set<String> = [
-        "ProviderSimulator", "VerdictBench", "FuzzVerdicts", "EgressProbe", "TestSupport",
+        "ProviderSimulator", "VerdictBench", "NightBench", "FuzzVerdicts", "EgressProbe",
+        "TestSupport",
     ]
 
     /// `file:line` and module of every import below a folder.

@@ -51,13 +51,14 @@ missing_packages() {
     fi
 }
 
-# Prints the packages that only the tests need: a web server, its way to CGI programs, and what runs
-# the recipes of the documentation.
+# Prints the packages that only the tests need: a web server, its way to CGI programs, what runs the
+# recipes of the documentation, and what reads the reports' journal.
 missing_test_packages() {
     local path=/usr/sbin:/usr/bin:/bin:$PATH
     PATH=$path command -v nginx >/dev/null || echo nginx-light
     PATH=$path command -v fcgiwrap >/dev/null || echo fcgiwrap
     PATH=$path command -v node >/dev/null || echo nodejs
+    PATH=$path command -v hledger >/dev/null || echo hledger
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 

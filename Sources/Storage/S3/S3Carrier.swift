@@ -39,7 +39,7 @@ final class S3Carrier: PartCarrier {
         [
             Header("Content-Type", type.contentType),
             Header("Content-Disposition", type.disposition),
-            Header("Cache-Control", MediaType.cacheControl),
+            Header("Cache-Control", type.cacheControl),
         ]
     }
 

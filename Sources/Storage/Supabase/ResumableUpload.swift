@@ -154,7 +154,7 @@ final class ResumableUpload {
     private var metadata: String {
         [
             ("bucketName", site.location.bucket), ("objectName", name),
-            ("contentType", type.contentType), ("cacheControl", "\(MediaType.cacheSeconds)"),
+            ("contentType", type.contentType), ("cacheControl", "\(type.cacheSeconds)"),
         ]
         .map { "\($0) \(Base64.text(Array($1.utf8)))" }.joined(separator: ",")
     }

@@ -72,7 +72,7 @@ final class SupabaseCarrier: PartCarrier {
         if let last, last.number > 1 { return send(last, of: digest.bytes, then: then) }
         let headers = [
             Header("Content-Type", type.contentType),
-            Header("Cache-Control", MediaType.cacheControl), Header("x-upsert", "false"),
+            Header("Cache-Control", type.cacheControl), Header("x-upsert", "false"),
         ]
         let address = site.location.object(site.location.name(wanted))
         let text = last == nil ? "" : nil
