@@ -13,7 +13,7 @@ struct Holdfast: ParsableCommand {
         version: Version.current,
         subcommands: [
             Setup.self, Migrate.self, Doctor.self, Status.self, JobCommands.self,
-            AccountCommands.self, AssetCommands.self, CallbackCommands.self, BreakCommands.self,
+            AccountCommands.self, AssetCommands.self, CallbackCommands.self, BreakCommands.self, BooksCommands.self,
             PolicyCommands.self,
             ProviderCommands.self, Classify.self,
         ])

@@ -59,4 +59,22 @@ package struct DayClose: Sendable {
             """
         ).single().bool("sealed")
     }
+
+    /// Sealed days whose reports have not been written and told yet, the oldest first.
+    package func unreported(_ connection: borrowing Connection) throws -> [String] {
+        try connection.query(
+            """
+            SELECT to_char(d, 'YYYY-MM-DD') AS day
+            FROM holdfast.unreported_days(\(run.clockOffset)::interval) d
+            """
+        ).map { try $0.text("day") }
+    }
+
+    package func markReported(_ connection: borrowing Connection, day: String) throws {
+        try connection.execute(
+            """
+            SELECT holdfast.mark_reported(\(run.runID)::uuid, \(run.clockOffset)::interval,
+                \(day)::date)
+            """)
+    }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Assembly
 import Core
+import Ledger
 import Postgres
 import Recovery
 import Reports
@@ -46,10 +47,14 @@ struct LedgerReconciler: JobCommand {
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
         let (common, day, apply) = (common, day, apply)
         return try JobFrame.perform(context, common) { connection, job in
-            try Reconciliation(job.run, shouldStop: { StopSignal.isRaised })
+            var books = try Reconciliation(job.run, shouldStop: { StopSignal.isRaised })
                 .perform(
                     connection, day: day, apply: apply, isDryRun: common.dryRun,
                     version: Version.current)
+            if !common.dryRun {
+                try NightReports.publish(context, connection, job.run, asked: day, &books.run)
+            }
+            return books
         } print: { report, summary in
             if common.reporting.output == .json {
                 return summary.json(BooksText.members(report))

@@ -450,3 +450,20 @@ BEGIN
         after_account := coalesce(last_account, after_account);
     END IF;
 END $$;
+
+-- Sealed days of the last month whose reports have not been written and told yet, the oldest first.
+CREATE FUNCTION holdfast.unreported_days(clock_offset interval) RETURNS SETOF date
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT d.day FROM business_day d
+    WHERE d.state = 'sealed' AND d.closed_at > clock_timestamp() + clock_offset - interval '31 days'
+        AND NOT EXISTS (SELECT FROM upkeep u WHERE u.name = 'reported ' || d.day)
+    ORDER BY d.day
+$$;
+
+CREATE FUNCTION holdfast.mark_reported(run uuid, clock_offset interval, wanted date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM act_as('ledger-reconciler', run, clock_offset);
+    INSERT INTO upkeep (name, done_at) VALUES ('reported ' || wanted, clock())
+    ON CONFLICT DO NOTHING;
+END $$;
