@@ -12,6 +12,12 @@ package struct Ink {
     /// For a writer that gathers bytes itself.
     var passOn: Sink { sink }
 
+    /// Takes away what was gathered.
+    mutating func take() -> [UInt8] {
+        defer { bytes.removeAll(keepingCapacity: true) }
+        return bytes
+    }
+
     mutating func write(_ text: String) { bytes.append(contentsOf: text.utf8) }
 
     mutating func write(_ text: StaticString) {
@@ -22,13 +28,16 @@ package struct Ink {
 
     mutating func write(_ number: Int64) {
         if number < 0 { bytes.append(UInt8(ascii: "-")) }
-        let start = bytes.count
-        var rest = number.magnitude
-        repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
-            rest /= 10
-        } while rest > 0
-        bytes[start...].reverse()
+        // Twenty digits are the most that there are; the last one comes first.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var (rest, place) = (number.magnitude, 20)
+            repeat {
+                place -= 1
+                digits[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0
+            bytes.append(contentsOf: digits[place...])
+        }
     }
 
     /// Hands on what was gathered, once it is worth it.

@@ -7,6 +7,8 @@ import Ledger
 struct JSONStatement: NightWriter {
     static let schema = "holdfast-night-1.schema.json"
 
+    private static let accountMembers = AccountTable.columns[2...].map { ",\"\($0)\":" }
+
     private enum Section { case accounts, breaks }
 
     private var ink: Ink
@@ -49,10 +51,8 @@ struct JSONStatement: NightWriter {
             begin()
             ink.write("{\"account_id\":" as StaticString)
             ink.write(JSON.quoted(account.accountID))
-            for (name, number) in zip(AccountTable.columns[2...], account.numbers) {
-                ink.write(",\"" as StaticString)
+            for (name, number) in zip(Self.accountMembers, account.numbers) {
                 ink.write(name)
-                ink.write("\":" as StaticString)
                 ink.write(number)
             }
             ink.write("}" as StaticString)

@@ -7,6 +7,11 @@ enum Total {
         try narrow(values.reduce(Int128(0)) { $0 + Int128($1) })
     }
 
+    static func sum(_ one: Int64, _ other: Int64) throws -> Int64 {
+        let (sum, overflows) = one.addingReportingOverflow(other)
+        return overflows ? try narrow(Int128(one) + Int128(other)) : sum
+    }
+
     static func negated(_ value: Int64) throws -> Int64 { try narrow(-Int128(value)) }
 
     static func narrow(_ value: Int128) throws -> Int64 {
@@ -134,7 +139,7 @@ package struct NightAudit: Sendable {
             opening = try opening.adding(account.opening)
             closing = try closing.adding(account.closing)
             moves = try moves.adding(account.moves)
-            entries = try Total.sum([entries, account.entries])
+            entries = try Total.sum(entries, account.entries)
             if try account.opening.after(account.moves) != account.closing {
                 blame("account \(Inert.line(account.accountID)) does not add up")
             }
@@ -179,8 +184,8 @@ package struct NightAudit: Sendable {
 extension CreditStand {
     func adding(_ other: CreditStand) throws -> CreditStand {
         CreditStand(
-            available: try Total.sum([available, other.available]),
-            held: try Total.sum([held, other.held]), spent: try Total.sum([spent, other.spent]))
+            available: try Total.sum(available, other.available),
+            held: try Total.sum(held, other.held), spent: try Total.sum(spent, other.spent))
     }
 
     func less(_ other: CreditStand) throws -> CreditStand {
@@ -212,13 +217,13 @@ extension CreditMoves {
 
     func adding(_ other: CreditMoves) throws -> CreditMoves {
         CreditMoves(
-            granted: try Total.sum([granted, other.granted]),
-            held: try Total.sum([held, other.held]),
-            captured: try Total.sum([captured, other.captured]),
-            voided: try Total.sum([voided, other.voided]),
-            charged: try Total.sum([charged, other.charged]),
-            refunded: try Total.sum([refunded, other.refunded]),
-            adjusted: try Total.sum([adjusted, other.adjusted]))
+            granted: try Total.sum(granted, other.granted),
+            held: try Total.sum(held, other.held),
+            captured: try Total.sum(captured, other.captured),
+            voided: try Total.sum(voided, other.voided),
+            charged: try Total.sum(charged, other.charged),
+            refunded: try Total.sum(refunded, other.refunded),
+            adjusted: try Total.sum(adjusted, other.adjusted))
     }
 }
 

@@ -191,6 +191,18 @@ final class NightFolder {
         try Data(bytes).write(to: URL(fileURLWithPath: place))
     }
 
+    /// A program of a few lines of shell; its path.
+    func program(_ script: String) throws -> String {
+        let place = path + "/program-" + RunID.make()
+        // Written by another process: while this one has it open, a child of another test may have it
+        // open too, and nobody can start what somebody may write to.
+        let written = try Executable.runBlocking(
+            "/bin/sh", arguments: ["-c", "cat >\"$0\" && chmod 755 \"$0\"", place],
+            input: Array("#!/bin/sh\n\(script)\n".utf8))
+        guard written.status == 0 else { throw TestSupportError(written.stderr) }
+        return place
+    }
+
     /// What readers that are not ours find in the files.
     func readBack(day: String = "2026-11-20") async throws -> JSONValue {
         let schema = Peers.script("../../docs/holdfast-night-1.schema.json")

@@ -165,10 +165,7 @@ import Testing
 
     @Test func `mail carries the page and the workbook`() throws {
         let folder = try NightFolder()
-        let program = folder.path + "/sendmail"
-        try Data("#!/bin/sh\ncat >'\(folder.path)/mail'\n".utf8)
-            .write(to: URL(fileURLWithPath: program))
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
+        let program = try folder.program("cat >'\(folder.path)/mail'")
         let report = try NightReport.publish(
             Self.context([
                 "HOLDFAST_MAIL_TO": "books@example.com", "HOLDFAST_SENDMAIL": program,

@@ -79,14 +79,6 @@ import Testing
 
     // MARK: Mail
 
-    /// A mail program that writes down what it is given.
-    private static func program(_ folder: NightFolder, _ script: String) throws -> String {
-        let path = folder.path + "/sendmail-" + RunID.make()
-        try Data("#!/bin/sh\n\(script)\n".utf8).write(to: URL(fileURLWithPath: path))
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
-        return path
-    }
-
     private static let letter = Letter(
         to: ["books@example.com", "anna@example.com"], from: "holdfast@example.com",
         subject: "Holdfast 2026-11-20: Bücher stimmen", body: "line\n.\nlast\n",
@@ -101,8 +93,8 @@ import Testing
 
     @Test func `a mail arrives whole, with its attachments`() async throws {
         let folder = try NightFolder()
-        let path = try Self.program(
-            folder,
+        let path = try folder.program(
+
             "printf '%s\\n' \"$*\" >'\(folder.path)/args'; cat >'\(folder.path)/mail'; env >'\(folder.path)/env'"
         )
         #expect(MailProgram(path: path).send(Self.letter.message(), folder: folder.path) == nil)
@@ -143,7 +135,7 @@ import Testing
         let folder = try NightFolder()
         let lock = folder.path + "/lock"
         // Both hold the lock for as long as they live.
-        let path = try Self.program(folder, "exec 9>'\(lock)'; flock 9; sleep 300 & sleep 300")
+        let path = try folder.program("exec 9>'\(lock)'; flock 9; sleep 300 & sleep 300")
         let start = ContinuousClock.now
         let problem = try #require(
             MailProgram(path: path, patience: .milliseconds(700)).send(
@@ -157,7 +149,7 @@ import Testing
 
     @Test func `a mail program that refuses is quoted`() throws {
         let folder = try NightFolder()
-        let path = try Self.program(folder, "echo 'no route to books' >&2; exit 75")
+        let path = try folder.program("echo 'no route to books' >&2; exit 75")
         let problem = try #require(
             MailProgram(path: path).send(Self.letter.message(), folder: folder.path))
         #expect(problem.contains("ended with 75: no route to books"))
@@ -174,7 +166,7 @@ import Testing
 
     @Test func `a mail program that reads nothing is no trouble`() throws {
         let folder = try NightFolder()
-        let path = try Self.program(folder, "exit 0")
+        let path = try folder.program("exit 0")
         #expect(MailProgram(path: path).send(Self.letter.message(), folder: folder.path) == nil)
     }
 }

@@ -128,7 +128,7 @@ extension ModelDay {
         let margin: Cell =
             switch (try margin(), revenue, cost) {
             case (let margin?, let revenue?, let cost?)
-            where Sheet.isNumber(revenue.text) && Sheet.isNumber(cost.text):
+            where Sheet.isNumber(revenue) && Sheet.isNumber(cost):
                 .sum(formula: "I\(row)-J\(row)", margin)
             case (let margin, _, _): .money(optional: margin)
             }

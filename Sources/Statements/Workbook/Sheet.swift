@@ -21,9 +21,9 @@ enum CellStyle: Int64 {
 /// One sheet, written row by row.
 struct Sheet {
     private(set) var row = 0
-    private var ink = ""
+    private var ink = Ink { _ in }
     private let isTable: Bool
-    private let columns: Int
+    private let columns: [String]
 
     /// Characters that a cell can hold.
     static let textLimit = 32_767
@@ -31,20 +31,20 @@ struct Sheet {
     /// - Parameter isTable: Whether all rows but the last can be filtered by the first one.
     init(widths: [Int], isTable: Bool) {
         self.isTable = isTable
-        columns = widths.count
-        ink = """
+        columns = widths.indices.map(Self.letters)
+        ink.write(
+            """
             <?xml version="1.0" encoding="UTF-8" standalone="yes"?>
             <worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">\
             <sheetViews><sheetView workbookViewId="0"><pane ySplit="1" topLeftCell="A2" \
             activePane="bottomLeft" state="frozen"/></sheetView></sheetViews>\
             <sheetFormatPr defaultRowHeight="15"/><cols>
-            """
+            """)
         for (index, width) in widths.enumerated() {
-            ink +=
-                "<col min=\"\(index + 1)\" max=\"\(index + 1)\" width=\"\(width)\" "
-                + "customWidth=\"1\"/>"
+            ink.write("<col min=\"\(index + 1)\" max=\"\(index + 1)\" width=\"\(width)\" ")
+            ink.write("customWidth=\"1\"/>" as StaticString)
         }
-        ink += "</cols><sheetData>\n"
+        ink.write("</cols><sheetData>\n" as StaticString)
     }
 
     mutating func header(_ titles: [String]) {
@@ -74,39 +74,48 @@ struct Sheet {
     }
 
     /// What was written since the last time.
-    mutating func take() -> [UInt8] {
-        defer { ink.removeAll(keepingCapacity: true) }
-        return Array(ink.utf8)
-    }
+    mutating func take() -> [UInt8] { ink.take() }
 
     /// Ends the sheet; `hasTotal` says that its last row is not to be filtered.
     mutating func end(hasTotal: Bool = false) {
-        ink += "</sheetData>"
+        ink.write("</sheetData>" as StaticString)
         let last = hasTotal ? row - 1 : row
         if isTable, last > 1 {
-            ink += "<autoFilter ref=\"A1:\(Self.letters(columns - 1))\(last)\"/>"
+            ink.write("<autoFilter ref=\"A1:\(columns.last ?? "A")\(last)\"/>")
         }
-        ink +=
-            "<pageSetup orientation=\"landscape\" fitToHeight=\"0\"/></worksheet>\n"
+        ink.write(
+            "<pageSetup orientation=\"landscape\" fitToHeight=\"0\"/></worksheet>\n" as StaticString
+        )
     }
 
     private mutating func write(_ cells: [Cell], style: (Cell) -> CellStyle) {
         row += 1
-        ink += "<row r=\"\(row)\">"
+        ink.write("<row r=\"" as StaticString)
+        ink.write(Int64(row))
+        ink.write("\">" as StaticString)
         for (column, cell) in cells.enumerated() {
             let style = style(cell)
             if case .empty = cell, style == .plain { continue }
-            ink += "<c r=\"\(Self.letters(column))\(row)\" s=\"\(style.rawValue)\""
+            ink.write("<c r=\"" as StaticString)
+            ink.write(columns[column])
+            ink.write(Int64(row))
+            ink.write("\" s=\"" as StaticString)
+            ink.write(style.rawValue)
+            ink.write("\"" as StaticString)
             write(cell)
         }
-        ink += "</row>\n"
+        ink.write("</row>\n" as StaticString)
     }
 
     private mutating func write(_ cell: Cell) {
         switch cell {
-        case .empty: ink += "/>"
+        case .empty: ink.write("/>" as StaticString)
         case .text(let text): write(text: text)
-        case .number(let number): write(value: String(number))
+        case .number(let number) where Self.isNumber(number):
+            ink.write("><v>" as StaticString)
+            ink.write(number)
+            ink.write("</v></c>" as StaticString)
+        case .number(let number): write(text: String(number))
         case .money(let money): write(value: money.text)
         case .decimal(let decimal): write(value: decimal)
         case .count(let formula, let value): write(value: String(value), formula)
@@ -118,18 +127,27 @@ struct Sheet {
     /// have been computed.
     private mutating func write(value: String, _ formula: String? = nil) {
         guard Self.isNumber(value) else { return write(text: value) }
-        ink += ">"
-        if let formula { ink += "<f>\(Self.escaped(formula))</f>" }
-        ink += "<v>\(value)</v></c>"
+        ink.write(">" as StaticString)
+        if let formula { ink.write("<f>\(Self.escaped(formula))</f>") }
+        ink.write("<v>\(value)</v></c>")
     }
 
     static func isNumber(_ value: String) -> Bool {
         Figures.isDecimal(value) && Figures.isExactInSpreadsheets(value)
     }
 
+    static func isNumber(_ value: Int64) -> Bool {
+        value.magnitude < 1_000_000_000_000_000 || isNumber(String(value))
+    }
+
+    static func isNumber(_ money: Money) -> Bool {
+        money.micros.magnitude < 1_000_000_000_000_000 || isNumber(money.text)
+    }
+
     private mutating func write(text: String) {
-        ink += " t=\"inlineStr\"><is><t xml:space=\"preserve\">\(Self.escaped(Self.safe(text)))"
-        ink += "</t></is></c>"
+        ink.write(" t=\"inlineStr\"><is><t xml:space=\"preserve\">" as StaticString)
+        ink.write(Self.escaped(Self.safe(text)))
+        ink.write("</t></is></c>" as StaticString)
     }
 
     /// `_x0041_` stands for a character in this format, so its underscore is spelled out.

@@ -48,10 +48,10 @@ struct SheetSeries {
             switch cell {
             case .number(let number):
                 sums[column] += Int128(number)
-                if !Sheet.isNumber(String(number)) { inexact.insert(column) }
+                if !Sheet.isNumber(number) { inexact.insert(column) }
             case .money(let money):
                 sums[column] += Int128(money.micros)
-                if !Sheet.isNumber(money.text) { inexact.insert(column) }
+                if !Sheet.isNumber(money) { inexact.insert(column) }
             default: break
             }
         }

@@ -52,7 +52,7 @@ struct WorkbookSummary {
         var isExact = figures.opening.isExact && figures.closing.isExact
         for kind in kinds {
             let row = sheet.row + 1
-            let isKnown = Sheet.isNumber(String(kind.moved)) && kind.moved == total(kind.column)
+            let isKnown = Sheet.isNumber(kind.moved) && kind.moved == total(kind.column)
             isExact = isExact && isKnown
             var cells: [Cell] = [.text(kind.name)]
             let reference = accounts.reference(to: kind.column)
@@ -103,7 +103,7 @@ struct WorkbookSummary {
         sheet.append([.text("Revenue"), computed(models.reference(to: 8), money.revenue)])
         sheet.append([.text("Provider cost"), computed(models.reference(to: 9), money.cost)])
         let row = sheet.row
-        let isExact = [money.revenue, money.cost].allSatisfy { Sheet.isNumber($0.text) }
+        let isExact = [money.revenue, money.cost].allSatisfy { Sheet.isNumber($0) }
         sheet.append([
             .text("Margin"), computed(isExact ? "B\(row - 1)-B\(row)" : nil, money.margin),
         ])
@@ -166,6 +166,6 @@ struct WorkbookSummary {
 
 extension CreditStand {
     fileprivate var isExact: Bool {
-        [available, held, spent].allSatisfy { Sheet.isNumber(String($0)) }
+        [available, held, spent].allSatisfy { Sheet.isNumber($0) }
     }
 }
