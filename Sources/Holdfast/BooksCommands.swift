@@ -140,10 +140,14 @@ struct BooksReportAgain: DatabaseCommand {
                         })
                 ),
             ],
-            errors: night.problems.map { Failure($0.status, code: $0.problem.code, $0.problem.message) },
+            errors: night.problems.map {
+                Failure($0.status, code: $0.problem.code, $0.problem.message)
+            },
             status: report.status, text: lines.joined(separator: "\n"))
         if reporting.output == .text {
-            for problem in report.problems { Output.error("\(context.command): \(problem.message)") }
+            for problem in report.problems {
+                Output.error("\(context.command): \(problem.message)")
+            }
         }
         return report.status
     }

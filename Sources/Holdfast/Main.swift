@@ -13,7 +13,8 @@ struct Holdfast: ParsableCommand {
         version: Version.current,
         subcommands: [
             Setup.self, Migrate.self, Doctor.self, Status.self, JobCommands.self,
-            AccountCommands.self, AssetCommands.self, CallbackCommands.self, BreakCommands.self, BooksCommands.self,
+            AccountCommands.self, AssetCommands.self, CallbackCommands.self, BreakCommands.self,
+            BooksCommands.self,
             PolicyCommands.self,
             ProviderCommands.self, Classify.self,
         ])

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Assembly
 import Core
-import Ledger
 import Postgres
 import Recovery
 import Reports

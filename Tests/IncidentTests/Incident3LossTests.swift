@@ -97,14 +97,14 @@ import Testing
     private func checkPaidNotCharged(_ line: RescueLine) async throws {
         let night = try await line.run("ledger-reconciler", offset: "+26h")
         #expect(night.status == 1)
-        #expect(night.stdout.contains("paid_not_charged job-1"), "\(night.stdout)")
+        #expect(night.stdout.contains("provider-billed-failed-job job-1"), "\(night.stdout)")
         #expect(night.stdout.contains("result_lost"))
         let next = try await line.report("ledger-reconciler", offset: "+50h")
         #expect(next["exit_status"]?.int == 1)
         #expect(next["outcomes"]?["breaks_open"]?.int == 1)
         #expect(next["outcomes"]?["breaks_found"] == nil)
         let broken = next["breaks"]?.array?.first
-        #expect(broken?["kind"] == "paid_not_charged")
+        #expect(broken?["kind"] == "provider-billed-failed-job")
         #expect(broken?["subject"] == "job-1")
         #expect(broken?["credits"]?.int == 100)
         #expect(broken?["invariant"]?.bool == false)
@@ -201,10 +201,10 @@ import Testing
             _ = try await line.run("storage-mirrorer", offset: offset)
             try line.checkUndecided("job-1", "succeeded/held")
         }
-        // It is not forgotten either: the night lists it as overdue.
+        // It is not forgotten either: the night lists its hold as past its time.
         let night = try await line.report("ledger-reconciler", offset: "+30d")
         #expect(night["exit_status"]?.int == 1)
-        #expect(night["breaks"]?.array?.map { $0["kind"]?.text } == ["overdue"])
+        #expect(night["breaks"]?.array?.map { $0["kind"]?.text } == ["hold-past-timeout"])
         try line.order(taskID: "task-1", .init([.init(key: "file_fault", value: "none")]))
         _ = try await line.run("storage-mirrorer", offset: "+31d")
         try line.checkDelivered("job-1", task: "task-1")

@@ -294,7 +294,9 @@ import Testing
 
         let night = try await line.report("ledger-reconciler", offset: "+3h")
         let kinds = night["breaks"]?.array?.map { $0["kind"]?.text ?? "" } ?? []
-        #expect(kinds == ["callback-unmatched", "duplicate-provider-tasks", "hold-past-timeout"], "\(JSON.write(night))")
+        #expect(
+            kinds == ["callback-unmatched", "duplicate-provider-tasks", "hold-past-timeout"],
+            "\(JSON.write(night))")
         #expect(night["exit_status"]?.int == 1)
     }
 

@@ -135,7 +135,7 @@ import Testing
         #expect(try line.transfers("job-1") == ["hold 100", "void 100"])
         let night = try await line.run("ledger-reconciler", offset: "+50h")
         #expect(night.status == 1)
-        #expect(night.stdout.contains("paid_not_charged job-1"))
+        #expect(night.stdout.contains("refunded-but-delivered job-1"))
         #expect(try line.violations() == [])
     }
 
@@ -230,7 +230,7 @@ import Testing
         #expect(try line.balance("account-job-1") == "100/0/0")
         let night = try await line.run("ledger-reconciler", offset: "+26h")
         #expect(night.status == 1)
-        #expect(night.stdout.contains("paid_not_charged job-1"))
+        #expect(night.stdout.contains("provider-billed-failed-job job-1"))
         #expect(try line.violations() == [])
     }
 

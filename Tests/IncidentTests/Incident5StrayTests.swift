@@ -44,10 +44,13 @@ import Testing
         #expect(message.contains("stray-1") && message.contains("3.5 units"), "\(message)")
         let again = try await line.report("orphan-recoverer", offset: "+29m")
         #expect(again["outcomes"]?["stray_found"] == nil)
-        #expect(try breaks(line) == ["stray_task kling/stray-1", "stray_task kling/stray-2"])
+        #expect(
+            try breaks(line) == [
+                "provider-billed-no-job kling/stray-1", "provider-billed-no-job kling/stray-2",
+            ])
         // A person finds the job it belongs to.
         try line.sql("SELECT holdfast.mark_submitted('job-1', 'stray-1')")
-        #expect(try breaks(line).contains("stray_task kling/stray-1") == false)
+        #expect(try breaks(line).contains("provider-billed-no-job kling/stray-1") == false)
         #expect(try line.violations() == [])
     }
 
@@ -102,8 +105,9 @@ import Testing
             try line.text("SELECT state FROM holdfast.task WHERE task_id = 'task-2'") == "succeeded"
         )
         #expect(
-            try line.text("SELECT detail FROM holdfast.finding WHERE class = 'surplus_task'")
-                == "a second task of job job-1 finished as well for 3.5 units")
+            try line.text(
+                "SELECT detail FROM holdfast.finding WHERE class = 'duplicate-provider-tasks'")
+                == "beside task task-1 the provider finished task-2 for 3.5 units as well")
         // The job, its file and its money are what they were, and nobody asks any more.
         try line.checkDelivered("job-1", task: "task-1")
         #expect(try line.transfers("job-1") == ["hold 100", "capture 100"])
@@ -135,7 +139,8 @@ import Testing
         #expect(
             findings
                 == (outcome == "succeed"
-                    ? ["a second task of job job-1 finished as well for 12 credits"] : []))
+                    ? ["beside task task-1 the provider finished task-2 for 12 credits as well"]
+                    : []))
         #expect(
             try line.text("SELECT watch_until IS NULL FROM holdfast.job WHERE job_id = 'job-1'")
                 == "t")
@@ -156,8 +161,9 @@ import Testing
         #expect(try line.outcome("job-1") == "dismissed/voided")
         #expect(try line.transfers("job-1") == ["hold 100", "void 100"])
         #expect(
-            try line.text("SELECT detail FROM holdfast.finding WHERE class = 'paid_not_charged'")
-                == "the provider finished task task-1 for 7 credits, and the job is dismissed (voided)"
+            try line.text(
+                "SELECT detail FROM holdfast.finding WHERE class = 'refunded-but-delivered'")
+                == "the provider finished task task-1 for 7 credits, and the job is dismissed"
         )
     }
 

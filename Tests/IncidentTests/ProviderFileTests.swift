@@ -104,8 +104,7 @@ import Testing
         #expect(try line.balance("account-job-1") == "100/0/0")
         #expect(line.storedFiles() == [])
         #expect(
-            try line.text("SELECT count(*) FROM holdfast.finding WHERE class = 'paid_not_charged'")
-                == "1")
+            try line.text("SELECT class FROM holdfast.finding") == "provider-billed-failed-job")
         #expect(try line.violations() == [])
     }
 }

@@ -47,7 +47,9 @@ import Testing
         let again = try await line.report("orphan-recoverer", offset: "+34m")
         #expect(again["outcomes"]?["stray_found"] == nil)
         #expect(
-            try line.text("SELECT count(*) FROM holdfast.finding WHERE class = 'stray_task'") == "5"
+            try line.text(
+                "SELECT count(*) FROM holdfast.finding WHERE class IN ('stray-task', 'provider-billed-no-job')"
+            ) == "5"
         )
         try line.checkKeys(of: provider)
         #expect(try line.violations() == [])

@@ -43,15 +43,16 @@ BEGIN
         created_at = opened, submitted_at = opened WHERE job_id = wanted;
 END $$;
 
-CREATE OR REPLACE FUNCTION night.plant(many integer) RETURNS void
+-- Plants `many` breaks of each class, or of those in `chosen`.
+CREATE OR REPLACE FUNCTION night.plant(many integer, chosen text[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
 DECLARE
     j holdfast.job;
     class_ text;
     n integer;
-    now_ timestamptz := clock_timestamp();
-    day_ timestamptz := date_trunc('day', now_ AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
-        - interval '1 day';
+    now_ timestamptz := night.now();
+    day_ timestamptz := now_ - interval '1 day 3 hours 17 minutes';
 BEGIN
     PERFORM night.drop_guards();
     SET LOCAL session_replication_role = replica;
@@ -69,6 +70,7 @@ BEGIN
         'job-not-billed', 'provider-cost-mismatch', 'status-divergence', 'callback-not-applied',
         'unbalanced-transfer', 'key-conflict', 'asset-expiring', 'succeeded-without-files', 'blocked']
     LOOP
+        CONTINUE WHEN NOT coalesce(class_ = ANY (chosen), true);
         FOR j IN SELECT * FROM night.take('delivered', many) LOOP
             INSERT INTO night.planted VALUES (class_, j.job_id);
             CASE class_
@@ -153,8 +155,7 @@ BEGIN
                 VALUES (j.provider, '{}', '', '', '', now_ - interval '20 minutes',
                     now_ - interval '19 minutes', 'matched', j.job_id);
             WHEN 'unbalanced-transfer' THEN
-                UPDATE holdfast.transfer SET credit = 'available'
-                    WHERE transfer_id = 'capture:' || j.job_id;
+                DELETE FROM holdfast.transfer WHERE transfer_id = 'hold:' || j.job_id;
             WHEN 'key-conflict' THEN
                 UPDATE holdfast.transfer SET transfer_id = 'capture:of-another-' || j.job_id
                     WHERE transfer_id = 'capture:' || j.job_id;
@@ -181,6 +182,7 @@ BEGIN
     FOREACH class_ IN ARRAY ARRAY['failed-still-held', 'failed-but-charged', 'refunded-but-delivered',
         'provider-billed-failed-job']
     LOOP
+        CONTINUE WHEN NOT coalesce(class_ = ANY (chosen), true);
         FOR j IN SELECT * FROM night.take('failed', many) LOOP
             INSERT INTO night.planted VALUES (class_, j.job_id);
             CASE class_
@@ -202,46 +204,76 @@ BEGIN
             END CASE;
         END LOOP;
     END LOOP;
-    FOR j IN SELECT * FROM night.take('free', many) LOOP
+    FOR j IN SELECT * FROM night.take('free',
+        CASE WHEN coalesce('delivered-without-files' = ANY (chosen), true) THEN many ELSE 0 END)
+    LOOP
         INSERT INTO night.planted VALUES ('delivered-without-files', j.job_id);
         DELETE FROM holdfast.asset WHERE job_id = j.job_id;
     END LOOP;
-    FOR j IN SELECT * FROM night.take('free', many) LOOP
+    FOR j IN SELECT * FROM night.take('free',
+        CASE WHEN coalesce('overdue' = ANY (chosen), true) THEN many ELSE 0 END)
+    LOOP
         INSERT INTO night.planted VALUES ('overdue', j.job_id);
         PERFORM night.reopen(j.job_id, 'running', j.created_at);
     END LOOP;
+    PERFORM night.plant_strangers(many, chosen, day_, now_);
+    PERFORM night.balance();
+    PERFORM night.plant_accounts(many, chosen, day_);
+END $$;
+
+-- What no job of ours is about: tasks, balances and callbacks.
+CREATE OR REPLACE FUNCTION night.plant_strangers(
+    many integer, chosen text[], day_ timestamptz, now_ timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    n integer;
+BEGIN
     FOR n IN 1..many LOOP
-        INSERT INTO holdfast.usage_line (provider, line_key, source, task_id, amount, unit, booked,
-            happened_at, recorded_at)
-        VALUES ('kie', 'stranger-' || n, 'import', 'stranger-' || n, 3, 'credits', 3,
-            day_ + interval '2 hours', day_ + interval '2 hours');
-        INSERT INTO night.planted VALUES ('provider-billed-no-job', 'kie/stranger-' || n);
-        INSERT INTO holdfast.stray_task (provider, task_id, endpoint, state, first_seen_at,
-            last_seen_at, reported_at)
-        VALUES ('kling', 'stray-' || n, '', 'succeeded', day_, day_, day_);
-        INSERT INTO night.planted VALUES ('stray-task', 'kling/stray-' || n);
-        INSERT INTO holdfast.provider_balance (provider, taken_at, amount, unit, source, actor)
-        VALUES ('luma', day_ + n * interval '1 minute', 100000 - n, 'cents', 'person', 'person:test');
-        INSERT INTO night.planted VALUES ('provider-balance-drift', format('luma/cents/%s',
-            holdfast.utc(day_ + n * interval '1 minute')));
+        IF coalesce('provider-billed-no-job' = ANY (chosen), true) THEN
+            INSERT INTO holdfast.usage_line (provider, line_key, source, task_id, amount, unit,
+                booked, happened_at, recorded_at)
+            VALUES ('kie', 'stranger-' || n, 'import', 'stranger-' || n, 3, 'credits', 3,
+                day_ + interval '2 hours', day_ + interval '2 hours');
+            INSERT INTO night.planted VALUES ('provider-billed-no-job', 'kie/stranger-' || n);
+        END IF;
+        IF coalesce('stray-task' = ANY (chosen), true) THEN
+            INSERT INTO holdfast.stray_task (provider, task_id, endpoint, state, first_seen_at,
+                last_seen_at, reported_at)
+            VALUES ('kling', 'stray-' || n, '', 'succeeded', day_, day_, day_);
+            INSERT INTO night.planted VALUES ('stray-task', 'kling/stray-' || n);
+        END IF;
+        IF coalesce('provider-balance-drift' = ANY (chosen), true) THEN
+            INSERT INTO holdfast.provider_balance (provider, taken_at, amount, unit, source, actor)
+            VALUES ('luma', day_ + (n - 1) * interval '1 minute', 100001 - n, 'cents', 'person',
+                    'person:test'),
+                ('luma', day_ + n * interval '1 minute', 100000 - n, 'cents', 'person',
+                    'person:test') ON CONFLICT DO NOTHING;
+            INSERT INTO night.planted VALUES ('provider-balance-drift', format('luma/cents/%s',
+                holdfast.utc(day_ + n * interval '1 minute')));
+        END IF;
     END LOOP;
-    INSERT INTO holdfast.provider_balance (provider, taken_at, amount, unit, source, actor)
-    VALUES ('luma', day_, 100000, 'cents', 'person', 'person:test');
-    WITH kept AS (
+    WITH wanted AS (
+        SELECT w.class FROM (VALUES ('callback-unmatched'), ('callback-unread')) w (class)
+        WHERE coalesce(w.class = ANY (chosen), true)
+    ), kept AS (
         INSERT INTO holdfast.callback (provider, headers, query, body, digest, received_at,
             drained_at, result)
         SELECT 'kie', '{}', '', '', '', now_ - interval '2 hours',
-            CASE WHEN k.n <= many THEN now_ END, CASE WHEN k.n <= many THEN 'unmatched' END
-        FROM generate_series(1, 2 * many) k (n) RETURNING callback_id, result)
+            CASE w.class WHEN 'callback-unmatched' THEN now_ END,
+            CASE w.class WHEN 'callback-unmatched' THEN 'unmatched' END
+        FROM wanted w CROSS JOIN generate_series(1, many) RETURNING callback_id, result)
     INSERT INTO night.planted SELECT CASE WHEN result IS NULL THEN 'callback-unread'
         ELSE 'callback-unmatched' END, 'callback ' || callback_id FROM kept;
-    PERFORM night.balance();
-    PERFORM night.plant_accounts(many, day_);
 END $$;
 
-CREATE OR REPLACE FUNCTION night.plant_accounts(many integer, day_ timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION night.plant_accounts(many integer, chosen text[], day_ timestamptz)
+RETURNS void
 LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
 DECLARE
+    kinds text[] := ARRAY['balance-drift', 'negative-available', 'closed-period-entry'];
+    kind text;
     a holdfast.account;
     n integer := 0;
 BEGIN
@@ -252,11 +284,13 @@ BEGIN
         ORDER BY c.account_id LIMIT 3 * many
     LOOP
         n := n + 1;
-        IF n <= many THEN
+        kind := kinds[1 + (n - 1) / many];
+        CONTINUE WHEN NOT coalesce(kind = ANY (chosen), true);
+        IF kind = 'balance-drift' THEN
             UPDATE holdfast.account SET granted = granted + 7, available = available + 7
                 WHERE account_id = a.account_id;
             INSERT INTO night.planted VALUES ('balance-drift', a.account_id);
-        ELSIF n <= 2 * many THEN
+        ELSIF kind = 'negative-available' THEN
             INSERT INTO holdfast.transfer (transfer_id, kind, account_id, debit, credit, amount,
                 actor, created_at)
             VALUES ('adjustment:night-' || n, 'adjustment', a.account_id, 'available', 'issued',

@@ -3,19 +3,25 @@
 
 CREATE SCHEMA IF NOT EXISTS night;
 
+-- When the books are closed: 03:17 UTC of today, whatever the time is. Runs over such a night get a
+-- clock offset that makes it their time.
+CREATE OR REPLACE FUNCTION night.now() RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT date_trunc('day', clock_timestamp() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+        + interval '3 hours 17 minutes'
+$$;
+
 -- A number from 0 to 1 that depends on nothing but the seed, a name and a place.
 CREATE OR REPLACE FUNCTION night.chance(seed integer, name text, place bigint)
 RETURNS double precision LANGUAGE sql IMMUTABLE AS $$
     SELECT (hashtextextended(name || place, seed) & 2147483647) / 2147483648.0
 $$;
 
--- A clean night: `jobs` jobs of `accounts` customers, opened in the 24 hours before yesterday's last
--- midnight UTC, with holds, transfers, tasks, files and usage lines; nothing wrong anywhere.
+-- A clean night: `jobs` jobs of `accounts` customers, opened yesterday (UTC), with holds, transfers, tasks, files and usage lines; nothing wrong anywhere.
 CREATE OR REPLACE FUNCTION night.clean(jobs integer, accounts integer, seed integer) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    day_ timestamptz := date_trunc('day', clock_timestamp() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
-        - interval '1 day';
+    day_ timestamptz := night.now() - interval '1 day 3 hours 17 minutes';
 BEGIN
     SET LOCAL session_replication_role = replica;
     SET LOCAL synchronous_commit = off;

@@ -216,8 +216,7 @@ BEGIN
         FROM known k
     )
     SELECT d.class, f.job_id, f.job_id, f.account_id, f.provider, f.model, f.task_id, f.classes[2:],
-        d.credits, CASE WHEN d.shows_cost THEN f.booked END,
-        CASE WHEN d.shows_cost AND f.booked IS NOT NULL THEN f.unit END,
+        d.credits, d.amount, CASE WHEN d.amount IS NOT NULL THEN f.unit END,
         d.detail, CASE WHEN d.action IS NULL THEN d.by_hand ELSE 'ledger-reconciler --apply' END,
         jsonb_strip_nulls(jsonb_build_object('state', f.state, 'error_code', f.error_code,
             'blocked', f.blocked, 'price', f.credits, 'hold', f.hold, 'paid', f.paid, 'void', f.void,
@@ -232,7 +231,7 @@ END $$;
 
 -- The words for a job's break, what is at stake, and what may be done about it by itself.
 CREATE FUNCTION holdfast.describe_job_break(
-    named text, facts jsonb, OUT class text, OUT credits bigint, OUT shows_cost boolean,
+    named text, facts jsonb, OUT class text, OUT credits bigint, OUT amount numeric,
     OUT detail text, OUT by_hand text, OUT action text, OUT moves bigint)
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_variable
@@ -248,13 +247,13 @@ DECLARE
     earned bigint := (facts ->> 'earned')::bigint;
     price bigint := (facts ->> 'price')::bigint;
     stored integer := (facts ->> 'stored')::integer;
+    cost numeric := (facts ->> 'booked')::numeric;
     said_cost text := CASE WHEN facts ->> 'booked' IS NULL THEN ''
         ELSE format(' for %s %s', facts ->> 'booked', facts ->> 'unit') END;
     what text := concat_ws(', ', state, facts ->> 'error_code');
 BEGIN
     class := named;
     by_hand := 'holdfast job show ' || shown;
-    shows_cost := false;
     CASE named
     WHEN 'unbalanced-transfer' THEN
         credits := paid;
@@ -286,7 +285,7 @@ BEGIN
         credits := standing; action := 'void'; moves := standing;
         detail := format('%s, and %s credits are still held', what, standing);
     WHEN 'charged-without-asset' THEN
-        credits := net; shows_cost := true; action := 'refetch'; moves := 0;
+        credits := net; amount := cost; action := 'refetch'; moves := 0;
         detail := format('%s credits are paid, and no file of it is in storage', net);
         by_hand := format('holdfast asset refetch --job %s', shown);
     WHEN 'completed-not-charged' THEN
@@ -308,7 +307,7 @@ BEGIN
             WHEN state IN ('created', 'submitted', 'running', 'timed_out') THEN 'ask' END;
         moves := CASE action WHEN 'deliver' THEN earned ELSE 0 END;
     WHEN 'refunded-but-delivered' THEN
-        credits := (facts ->> 'credits')::bigint; shows_cost := true;
+        credits := (facts ->> 'credits')::bigint; amount := cost;
         detail := CASE WHEN stored > 0 THEN format('%s with %s files, and nobody paid', what, stored)
             ELSE format('the provider finished task %s%s, and the job is %s', facts ->> 'task_id',
                 said_cost, what) END;
@@ -342,7 +341,7 @@ BEGIN
         credits := (facts ->> 'credits')::bigint;
         detail := format('%s, costs %s credits, and none were ever held', state, credits);
     WHEN 'status-divergence' THEN
-        shows_cost := true; credits := nullif(standing, 0);
+        amount := cost; credits := nullif(standing, 0);
         IF state IN ('created', 'submitted', 'running', 'timed_out') THEN
             action := 'ask'; moves := 0;
             detail := format('its task has ended at the provider, and the job is %s', state);
@@ -356,17 +355,25 @@ BEGIN
         detail := format('called back at %s, and the job is still %s',
             holdfast.utc((facts ->> 'called_at')::timestamptz), state);
     WHEN 'duplicate-provider-tasks' THEN
-        shows_cost := true;
-        detail := format('%s tasks of this job finished%s', facts ->> 'succeeded_tasks', said_cost);
+        SELECT string_agg(t.task_id || coalesce(format(' for %s %s', u.booked, u.unit), ''), ', '
+                ORDER BY t.task_id), sum(u.booked)
+        INTO detail, amount
+        FROM holdfast.task t LEFT JOIN LATERAL (SELECT sum(l.booked) AS booked, min(l.unit) AS unit
+            FROM holdfast.usage_line l
+            WHERE l.provider = t.provider AND l.task_id = t.task_id) u ON true
+        WHERE t.job_id = job AND t.state = 'succeeded'
+            AND t.task_id IS DISTINCT FROM facts ->> 'task_id';
+        detail := format('beside task %s the provider finished %s as well', facts ->> 'task_id',
+            detail);
         IF state IN ('created', 'submitted', 'running', 'timed_out') THEN
             action := 'ask'; moves := 0;
         END IF;
     WHEN 'provider-billed-failed-job' THEN
-        shows_cost := true; credits := (facts ->> 'credits')::bigint;
+        amount := cost; credits := (facts ->> 'credits')::bigint;
         detail := format('the provider charged for its task%s, and the job is %s', said_cost, what);
     WHEN 'provider-cost-mismatch' THEN
-        shows_cost := true;
-        detail := format('the provider charged %s %s, and %s', facts ->> 'booked', facts ->> 'unit',
+        amount := cost;
+        detail := format('the provider charged%s, and %s', said_cost,
             CASE WHEN facts ->> 'cost' IS NOT NULL THEN format('%s was agreed', facts ->> 'cost')
                 ELSE format('its own answer said %s', facts ->> 'said') END);
         by_hand := 'holdfast policy show; then holdfast usage list --task '

@@ -3,7 +3,7 @@
 
 -- Keeps a page of findings: new ones are opened, standing ones are seen again. A finding that a person
 -- has resolved stays resolved as long as its facts are the same.
-CREATE FUNCTION holdfast.record_breaks(run uuid, clock_offset interval, found jsonb)
+CREATE FUNCTION holdfast.record_breaks(run uuid, clock_offset interval, findings jsonb)
 RETURNS TABLE (opened bigint, standing bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -16,7 +16,7 @@ BEGIN
     WITH given AS MATERIALIZED (
         SELECT DISTINCT ON (f.class, f.subject) f.*,
             encode(sha256(convert_to(f.evidence::text, 'UTF8')), 'hex') AS fingerprint
-        FROM jsonb_populate_recordset(NULL::found_break, found) f ORDER BY f.class, f.subject
+        FROM jsonb_populate_recordset(NULL::found_break, findings) f ORDER BY f.class, f.subject
     ), answered AS (
         UPDATE break b SET last_seen_at = now_, last_run = run
         FROM given g
@@ -45,10 +45,10 @@ BEGIN
 END $$;
 
 -- Which of these findings a person has resolved with the same facts: class, tab, subject.
-CREATE FUNCTION holdfast.answered_breaks(found jsonb) RETURNS SETOF text
+CREATE FUNCTION holdfast.answered_breaks(findings jsonb) RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     SELECT f.class || E'\t' || f.subject
-    FROM jsonb_populate_recordset(NULL::found_break, found) f
+    FROM jsonb_populate_recordset(NULL::found_break, findings) f
     WHERE EXISTS (SELECT FROM break b WHERE b.class = f.class AND b.subject = f.subject
         AND b.resolved_at IS NOT NULL AND b.closed_at IS NOT NULL
         AND b.fingerprint = encode(sha256(convert_to(f.evidence::text, 'UTF8')), 'hex'))
