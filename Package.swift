@@ -68,6 +68,7 @@ let package = Package(
         room("Ledger", ["Postgres", "Core"]),
         room("Disk"),
         room("Reception", ["Core", "Disk", crypto]),
+        room("Statements", ["Core", "Disk", crypto]),
         room("Providers", ["HTTP", "Core", crypto]),
         room("Storage", ["HTTP", "Core", "Disk", crypto]),
         room(
@@ -93,7 +94,7 @@ let package = Package(
             name: "CallbackReceiver",
             dependencies: ["Core", "Postgres", "Jobs", "Reception", "Runner", arguments],
             swiftSettings: strict),
-        executable("Holdfast", ["Reception"]),
+        executable("Holdfast", ["Reception", "Statements"]),
         .executableTarget(
             name: "ProviderSimulator", dependencies: [arguments, crypto, "Core"],
             swiftSettings: strict),
@@ -112,6 +113,7 @@ let package = Package(
         tests(
             "StorageTests", ["Storage", "HTTP", "Disk", "Core", crypto],
             resources: [.copy("Media")]),
+        tests("StatementsTests", ["Statements", "Core"]),
         tests("ReceptionTests", ["Reception", "Jobs", "Postgres", "Core"]),
         tests(
             "RecoveryTests",

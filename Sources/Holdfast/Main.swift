@@ -13,8 +13,8 @@ struct Holdfast: ParsableCommand {
         version: Version.current,
         subcommands: [
             Setup.self, Migrate.self, Doctor.self, Status.self, JobCommands.self,
-            AccountCommands.self, AssetCommands.self, CallbackCommands.self, PolicyCommands.self,
-            ProviderCommands.self, Classify.self,
+            AccountCommands.self, AssetCommands.self, CallbackCommands.self, UsageCommands.self,
+            PolicyCommands.self, ProviderCommands.self, Classify.self,
         ])
 
     static func main() { Entry.main(Self.self) }
