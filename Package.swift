@@ -68,6 +68,7 @@ let package = Package(
         room("Ledger", ["Postgres", "Core"]),
         room("Disk"),
         room("Reception", ["Core", "Disk", crypto]),
+        room("Bills", ["Core", "Disk", crypto]),
         room("Providers", ["HTTP", "Core", crypto]),
         room("Storage", ["HTTP", "Core", "Disk", crypto]),
         room(
@@ -95,7 +96,7 @@ let package = Package(
             name: "CallbackReceiver",
             dependencies: ["Core", "Postgres", "Jobs", "Reception", "Runner", arguments],
             swiftSettings: strict),
-        executable("Holdfast", ["Reception"]),
+        executable("Holdfast", ["Reception", "Bills"]),
         .executableTarget(
             name: "ProviderSimulator", dependencies: [arguments, crypto, "Core"],
             swiftSettings: strict),
@@ -117,6 +118,7 @@ let package = Package(
         tests(
             "StorageTests", ["Storage", "HTTP", "Disk", "Core", crypto],
             resources: [.copy("Media")]),
+        tests("BillsTests", ["Bills", "Core"]),
         tests("ReceptionTests", ["Reception", "Jobs", "Postgres", "Core"]),
         tests(
             "RecoveryTests",

@@ -80,8 +80,9 @@ package struct ExactDecimal: Hashable, Sendable {
         return (isNegative ? "-" : "") + String(decoding: digits + tail, as: UTF8.self)
     }
 
-    /// The number with its point moved to the left: hundredths for 2. Nil when that takes too many
-    /// digits.
+    /// The number with its point moved to the left: hundredths for 2.
+    ///
+    /// Nil when that takes too many digits.
     package func shifted(by places: Int) -> ExactDecimal? {
         ExactDecimal(isNegative: isNegative, digits: whole + fraction, point: whole.count - places)
     }
@@ -121,5 +122,42 @@ package enum UnitName {
                 default: "_-./".utf8.contains(byte)
                 }
             }
+    }
+}
+
+/// A sum of exact decimals; nothing is lost on the way.
+package struct DecimalSum: Equatable, Sendable {
+    /// In units of the last digit that a decimal can have.
+    private var scaled: Int128 = 0
+    /// The sum has become more than can be held.
+    package private(set) var isTooLarge = false
+
+    package init() {}
+
+    package mutating func add(_ number: ExactDecimal) {
+        guard !isTooLarge, let term = number.scaled else { return isTooLarge = true }
+        let (sum, overflow) = scaled.addingReportingOverflow(term)
+        if overflow { isTooLarge = true } else { scaled = sum }
+    }
+
+    /// As `ExactDecimal.text`, with as many digits as it takes.
+    package var text: String {
+        if isTooLarge { return "too large" }
+        var digits = String(scaled.magnitude)
+        let places = ExactDecimal.fractionLimit
+        if digits.utf8.count <= places {
+            digits = String(repeating: "0", count: places + 1 - digits.utf8.count) + digits
+        }
+        let fraction = String(digits.suffix(places).reversed().drop { $0 == "0" }.reversed())
+        return (scaled < 0 ? "-" : "") + digits.dropLast(places)
+            + (fraction.isEmpty ? "" : "." + fraction)
+    }
+}
+
+extension ExactDecimal {
+    fileprivate var scaled: Int128? {
+        let zeros = Self.fractionLimit - fraction.count
+        let digits = whole + fraction + Array(repeating: UInt8(ascii: "0"), count: zeros)
+        return Int128((isNegative ? "-" : "") + String(decoding: digits, as: UTF8.self))
     }
 }

@@ -8,8 +8,10 @@ import Runner
 struct AccountCommands: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "account",
-        abstract: "Shows a customer's credits and grants new ones.",
-        subcommands: [AccountShow.self, AccountGrant.self])
+        abstract: "Shows a customer's credits, grants new ones and corrects them.",
+        subcommands: [
+            AccountShow.self, AccountStatementCommand.self, AccountGrant.self, AccountAdjust.self,
+        ])
 }
 
 struct AccountShow: DatabaseCommand {
@@ -31,10 +33,7 @@ struct AccountShow: DatabaseCommand {
         let (accountID, limit) = (accountID, limit)
         let (balance, holds, transfers) = try connection.transaction(.readOnlySnapshot) {
             guard let balance = try Accounts.balance(connection, accountID) else {
-                throw Failure(
-                    .notFound, code: "no_such_account",
-                    "there is no account '\(accountID)'; check the id for a cut or a blank; an "
-                        + "account begins with its first grant: holdfast account grant")
+                throw Self.noAccount(accountID)
             }
             return (
                 balance, try Accounts.openHolds(connection, account: accountID, most: limit),
@@ -46,6 +45,13 @@ struct AccountShow: DatabaseCommand {
             AccountText.members(balance, holds: holds, transfers: transfers),
             text: AccountText.text(balance, holds: holds, transfers: transfers, limit: limit))
         return .done
+    }
+
+    static func noAccount(_ accountID: String) -> Failure {
+        Failure(
+            .notFound, code: "no_such_account",
+            "there is no account '\(accountID)'; check the id for a cut or a blank; an account "
+                + "begins with its first grant: holdfast account grant")
     }
 }
 

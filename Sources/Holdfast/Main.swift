@@ -14,9 +14,8 @@ struct Holdfast: ParsableCommand {
         subcommands: [
             Setup.self, Migrate.self, Doctor.self, Status.self, JobCommands.self,
             AccountCommands.self, AssetCommands.self, CallbackCommands.self, BreakCommands.self,
-            BooksCommands.self,
-            PolicyCommands.self,
-            ProviderCommands.self, Classify.self,
+            BooksCommands.self, UsageCommands.self, PolicyCommands.self, ProviderCommands.self,
+            Classify.self,
         ])
 
     static func main() { Entry.main(Self.self) }

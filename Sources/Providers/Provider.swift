@@ -67,6 +67,22 @@ package protocol Provider: Sendable {
     func refreshRequest(url: String, now: Instant) throws(Failure) -> Request?
     func refreshedURL(_ answer: Answer) -> RefreshAnswer
 
+    /// The request for one page of what was charged; nil where the provider does not tell.
+    ///
+    /// - Parameter cursor: What the page before gave; nil for the first page.
+    func billingRequest(
+        _ window: BillingWindow, cursor: String?, now: Instant
+    ) throws(Failure) -> Request?
+
+    /// One page of what was charged; nil when the answer is none that can be understood.
+    func billingPage(_ answer: Answer, cursor: String?) -> BillingPage?
+
+    /// The request for what is left on our account; nil where the provider does not tell.
+    func balanceRequest(now: Instant) throws(Failure) -> Request?
+
+    /// What is left on our account; nil when the answer does not say.
+    func balance(_ answer: Answer) -> AccountBalanceAnswer?
+
     /// The headers that a download of a result needs, credentials among them; empty for a public
     /// file, and for every address that is not the provider's own.
     func downloadHeaders(for url: String) throws(Failure) -> [Header]
@@ -193,13 +209,15 @@ package struct ProviderFacts: Sendable {
     /// Files are handed out against the provider's key only.
     package var downloadNeedsCredentials: Bool
     package var webhook: WebhookScheme
+    package var billing: BillingFacts
 
     package init(
         ratePerSecond: Int, rateBurst: Int, rateSource: String, urlLife: Duration,
         urlLifeIsEstablished: Bool = true, pollSteps: Int = 1,
         mayRefuseGoodCredentials: Bool = false, canLookUpByOwnID: Bool = false,
         canList: Bool = false, canRefresh: Bool = false, costUnit: String? = nil,
-        downloadNeedsCredentials: Bool = false, webhook: WebhookScheme = .unsigned
+        downloadNeedsCredentials: Bool = false, webhook: WebhookScheme = .unsigned,
+        billing: BillingFacts = BillingFacts()
     ) {
         self.ratePerSecond = ratePerSecond
         self.rateBurst = rateBurst
@@ -214,6 +232,7 @@ package struct ProviderFacts: Sendable {
         self.costUnit = costUnit
         self.downloadNeedsCredentials = downloadNeedsCredentials
         self.webhook = webhook
+        self.billing = billing
     }
 }
 

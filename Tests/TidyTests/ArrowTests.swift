@@ -21,6 +21,7 @@ import Testing
         "Providers": ["HTTP", "Core", "Crypto"],
         "Storage": ["HTTP", "Core", "Disk", "Crypto", "Glibc"],
         "Disk": ["Glibc"],
+        "Bills": ["Core", "Disk", "Crypto", "Glibc"],
         "Reception": ["Core", "Disk", "Crypto", "Glibc"],
         "Recovery": [
             "Core", "Postgres", "Jobs", "Ledger", "Providers", "Storage", "HTTP", "Reception",
@@ -44,7 +45,8 @@ import Testing
         ],
         // What people do by hand touches every room; of C it sees the platform's alone.
         "Holdfast": job.union([
-            "HTTP", "Jobs", "Ledger", "Providers", "Reception", "Schema", "Storage", "Glibc",
+            "HTTP", "Jobs", "Ledger", "Providers", "Reception", "Schema", "Bills", "Storage",
+            "Glibc",
         ]),
         "ProviderSimulator": [
             "Core", "ArgumentParser", "Crypto", "Foundation", "Glibc",

@@ -25,7 +25,9 @@ package struct FalProvider: Provider {
             urlLife: .seconds(3600), urlLifeIsEstablished: false, pollSteps: 2, canList: true,
             webhook: .publishedKeys(
                 url: "https://rest.fal.ai/.well-known/jwks.json",
-                urlVariable: "HOLDFAST_FAL_KEYS_URL"))
+                urlVariable: "HOLDFAST_FAL_KEYS_URL"),
+            billing: BillingFacts(
+                hasLines: true, window: .seconds(30 * 86_400), delay: .seconds(2 * 86_400)))
     }
 
     /// The family is the path of the model, which is its name too.
@@ -92,9 +94,9 @@ package struct FalProvider: Provider {
         let key = try keyHeader()
         let model = Self.segments(endpoint).joined(separator: "/")
         let next = cursor.map { "&cursor=" + $0.percentEncoded } ?? ""
-        let base = Self.furtherBaseURLs.keys.first.flatMap { settings.furtherBaseURLs[$0] } ?? ""
         return request(
-            to: base + "/v1/models/requests/by-endpoint?endpoint_id=" + model.percentEncoded
+            to: platformBaseURL + "/v1/models/requests/by-endpoint?endpoint_id="
+                + model.percentEncoded
                 + "&limit=\(Self.pageSize)" + next, [key])
     }
 
@@ -130,7 +132,12 @@ package struct FalProvider: Provider {
         EndpointText.path(endpoint).split(separator: "/").map(String.init)
     }
 
-    private func keyHeader() throws(Failure) -> Header {
+    /// Lists and bills are there.
+    var platformBaseURL: String {
+        Self.furtherBaseURLs.keys.first.flatMap { settings.furtherBaseURLs[$0] } ?? ""
+    }
+
+    func keyHeader() throws(Failure) -> Header {
         Header("Authorization", "Key \(try key())")
     }
 }

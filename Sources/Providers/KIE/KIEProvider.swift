@@ -22,7 +22,8 @@ package struct KIEProvider: Provider {
             ratePerSecond: 10, rateBurst: 10,
             rateSource: "documented: 10 status requests a second for each key",
             urlLife: Self.urlLife, canRefresh: true, costUnit: "credits",
-            webhook: .taskHMAC(keyVariable: "HOLDFAST_KIE_WEBHOOK_KEY"))
+            webhook: .taskHMAC(keyVariable: "HOLDFAST_KIE_WEBHOOK_KEY"),
+            billing: BillingFacts(hasBalance: true))
     }
 
     package func endpoints(for task: TaskReference) -> [String] {

@@ -21,7 +21,8 @@ package struct LumaProvider: TaskResourceProvider {
             ratePerSecond: 5, rateBurst: 5,
             rateSource: "our own choice: Luma documents no limit on queries",
             // Not established; an hour keeps its files near the front of the queue.
-            urlLife: .seconds(3600), urlLifeIsEstablished: false, canList: true)
+            urlLife: .seconds(3600), urlLifeIsEstablished: false, canList: true,
+            billing: BillingFacts(hasBalance: true))
     }
 
     /// - Parameter cursor: How many tasks to skip.

@@ -49,6 +49,61 @@ BEGIN
     RETURN status_of(j.job_id);
 END $$;
 
+-- A person corrects an account, in either direction, once for each reference and never below zero.
+-- Returns what is available afterwards.
+CREATE FUNCTION holdfast.adjust_credits(
+    account text, credits bigint, reason text, reference text, person text)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    purse bigint;
+    earlier transfer;
+BEGIN
+    PERFORM require(credits <> 0 AND abs(credits) <= 1000000000000000,
+        'adjust_credits: the credits must be 1 to 1000000000000000, with either sign');
+    PERFORM require(btrim(reason) <> '' AND length(reason) <= 2000,
+        'adjust_credits: the reason must be 1 to 2000 characters');
+    PERFORM require(btrim(reference) <> '' AND length(reference) <= 500,
+        'adjust_credits: the reference must be 1 to 500 characters');
+    PERFORM require(btrim(person) <> '', 'adjust_credits: a person is needed');
+    PERFORM act_as(person, NULL, '0');
+    SELECT a.available INTO purse FROM account a WHERE a.account_id = adjust_credits.account
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no account %', coalesce(quote_literal(account), 'NULL')
+            USING ERRCODE = 'HF005';
+    END IF;
+    SELECT t.* INTO earlier FROM transfer t WHERE t.transfer_id = 'adjustment:' || reference;
+    IF NOT FOUND THEN
+        IF purse + credits < 0 THEN
+            RAISE EXCEPTION 'account % has % credits available, the adjustment takes %',
+                quote_literal(account), purse, -credits USING ERRCODE = 'HF001';
+        END IF;
+        INSERT INTO transfer (transfer_id, kind, account_id, debit, credit, amount, reason, actor,
+            created_at)
+        VALUES ('adjustment:' || reference, 'adjustment', adjust_credits.account,
+            CASE WHEN credits > 0 THEN 'issued' ELSE 'available' END,
+            CASE WHEN credits > 0 THEN 'available' ELSE 'issued' END,
+            abs(credits), adjust_credits.reason, person, clock())
+        ON CONFLICT (transfer_id) DO NOTHING;
+        IF FOUND THEN
+            RETURN purse + credits;
+        END IF;
+        -- Another account's adjustment with the same reference was faster.
+        SELECT t.* INTO earlier FROM transfer t WHERE t.transfer_id = 'adjustment:' || reference;
+    END IF;
+    IF (earlier.account_id, earlier.amount, earlier.credit, earlier.reason) IS DISTINCT FROM
+        (account, abs(credits), CASE WHEN credits > 0 THEN 'available' ELSE 'issued' END, reason)
+    THEN
+        RAISE EXCEPTION 'reference % has already adjusted account % by % credits (%)',
+            quote_literal(reference), quote_literal(earlier.account_id),
+            CASE earlier.credit WHEN 'available' THEN earlier.amount ELSE -earlier.amount END,
+            earlier.reason USING ERRCODE = 'HF002';
+    END IF;
+    RETURN purse;
+END $$;
+
 CREATE FUNCTION holdfast.release_brakes(
     scope_job text, scope_account text, scope_provider text, person text)
 RETURNS bigint

@@ -63,6 +63,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
+    PERFORM set_config('holdfast.usage_source', 'list', true);
     UPDATE task t SET cost_amount = g.cost_amount, cost_unit = g.cost_unit
     FROM jsonb_to_recordset(listed) AS g (task_id text, cost_amount text, cost_unit text)
     WHERE t.provider = for_provider AND t.task_id = g.task_id AND t.cost_amount IS NULL

@@ -22,8 +22,8 @@ BEGIN
         GRANT USAGE ON SCHEMA holdfast TO holdfast_jobs;
         GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA holdfast TO holdfast_jobs;
         GRANT SELECT ON ALL TABLES IN SCHEMA holdfast TO holdfast_jobs;
-        GRANT INSERT, UPDATE, DELETE ON holdfast.policy, holdfast.dated_policy
-            TO holdfast_jobs;
+        GRANT INSERT, UPDATE, DELETE ON holdfast.policy, holdfast.dated_policy,
+            holdfast.usage_profile TO holdfast_jobs;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_report') THEN
         GRANT USAGE ON SCHEMA holdfast TO holdfast_report;
