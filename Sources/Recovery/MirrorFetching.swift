@@ -32,7 +32,8 @@ extension StorageMirror {
     }
 
     mutating func collect(_ connection: borrowing Connection) throws {
-        for completion in session.step(wait: .milliseconds(200)) {
+        let wait = due.since == nil ? Duration.milliseconds(200) : DueSteps.patience
+        for completion in session.step(wait: wait) {
             if let rescue = rescues.removeValue(forKey: completion.tag) {
                 try take(rescue, completion.result, connection)
             } else if let landing = transfers.removeValue(forKey: completion.tag) {

@@ -10,8 +10,6 @@ extension StorageMirror {
 
     /// Acts on what handlers have put on the desk.
     mutating func readNews(_ connection: borrowing Connection) throws {
-        var finished: [Landing] = []
-        var published: [(Landing, ObjectKey, wasThere: Bool)] = []
         for (landing, news) in desk.takeAll() where landings[landing.item.name] === landing {
             switch news {
             case .settled(let result): try settled(landing, result, connection)
@@ -20,22 +18,20 @@ extension StorageMirror {
             case .finished(.failure(let failure)): try storeFailed(landing, failure, connection)
             case .finished(.success(let digest)):
                 landing.digest = digest
-                finished.append(landing)
+                due.finished.append(landing)
             case .published(_, .failure(let failure)):
                 try storeFailed(landing, failure, connection)
             case .published(let key, .success(let result)):
                 switch result {
-                case .published: published.append((landing, key, false))
+                case .published: due.stored.append((landing, key))
                 case .alreadyThere(let other) where other == landing.digest:
                     landing.upload?.cancel()
-                    published.append((landing, key, true))
+                    try recordThere(landing, key, connection)
                 case .alreadyThere: try conflict(landing, key, connection)
                 case .bytesAreGone: fetchAnew(landing)
                 }
             }
         }
-        try recordStored(published, connection)
-        try publish(finished, connection)
     }
 
     private mutating func settled(
@@ -48,7 +44,7 @@ extension StorageMirror {
         where there.digest.sha256 == landing.item.sha256
             && Int64(there.digest.bytes) == landing.item.bytes:
             landing.digest = there.digest
-            try recordStored([(landing, there.key, wasThere: true)], connection)
+            try recordThere(landing, there.key, connection)
         case .success: fetch(landing)
         }
     }
@@ -66,10 +62,60 @@ extension StorageMirror {
         try putOff(landing, failure.message, connection)
     }
 
-    // MARK: Opening
+    // MARK: Steps
 
-    /// Commits key and upload of every file whose type is known now, then opens the uploads.
-    mutating func openReady(_ connection: borrowing Connection) throws {
+    /// Commits the steps that files have come to, in one transaction, and does what each permits.
+    ///
+    /// Key and upload are committed before an upload is opened, and the digest before the object
+    /// becomes visible.
+    mutating func writeSteps(_ connection: borrowing Connection) throws {
+        guard isTimeToWrite() else { return }
+        let opening = try openable(connection)
+        let written = due
+        due = DueSteps()
+        let steps =
+            opening.map { begun($0.landing, $0.object) }
+            + written.finished.compactMap { landing in
+                landing.key.map { completion(landing, $0) }
+            } + written.stored.map { storedStep($0.landing, $0.key) }
+        guard !steps.isEmpty else { return }
+        let results = try files.record(connection, steps)
+        forgetLost(results)
+        note(results.filter { $0.outcome != "lease_lost" }, of: steps, "stored")
+        for landing in written.finished where isOurs(landing) {
+            if let key = landing.key { publish(landing, as: key) }
+        }
+        for (landing, object) in opening where isOurs(landing) {
+            try landing.open(target.store, object, session) { [desk] in
+                desk.put(landing, .changed)
+            }
+            try goOn(landing, connection)
+        }
+    }
+
+    private func isOurs(_ landing: Landing) -> Bool { landings[landing.item.name] === landing }
+
+    /// A transaction costs the database as much as several steps, so that the first waits for
+    /// others a little, unless half of the files wait already.
+    private mutating func isTimeToWrite() -> Bool {
+        let landings = landings
+        due.finished.removeAll { landings[$0.item.name] !== $0 }
+        due.stored.removeAll { landings[$0.landing.item.name] !== $0.landing }
+        let ready = landings.values.count { $0.phase == .ready }
+        let count = ready + due.finished.count + due.stored.count
+        guard count > 0 else {
+            due.since = nil
+            return false
+        }
+        let since = due.since ?? .now
+        due.since = since
+        return count * 2 >= landings.count || ContinuousClock.now - since >= DueSteps.patience
+    }
+
+    /// The files whose type is known now.
+    private mutating func openable(
+        _ connection: borrowing Connection
+    ) throws -> [(landing: Landing, object: NewObject)] {
         var opening: [(landing: Landing, object: NewObject)] = []
         for landing in landings.values where landing.phase == .ready {
             switch MediaType.detect(first: landing.head, declared: landing.declaredType) {
@@ -80,21 +126,15 @@ extension StorageMirror {
             case .media(let type): opening.append((landing, newObject(landing, type)))
             }
         }
-        guard !opening.isEmpty else { return }
-        let steps = opening.map { landing, object in
-            FileStep(
-                landing.item,
-                .begun(
-                    key: object.key.description, uploadID: object.uploadID,
-                    contentType: object.type.contentType))
-        }
-        let lost = try lostLeases(connection, steps)
-        for (landing, object) in opening where !lost.contains(landing.item.name) {
-            try landing.open(target.store, object, session) { [desk] in
-                desk.put(landing, .changed)
-            }
-            try goOn(landing, connection)
-        }
+        return opening
+    }
+
+    private func begun(_ landing: Landing, _ object: NewObject) -> FileStep {
+        FileStep(
+            landing.item,
+            .begun(
+                key: object.key.description, uploadID: object.uploadID,
+                contentType: object.type.contentType))
     }
 
     private func newObject(_ landing: Landing, _ type: MediaType) -> NewObject {
@@ -111,22 +151,16 @@ extension StorageMirror {
             bytes: landing.hasEnded ? landing.received : landing.resumption.totalBytes)
     }
 
-    /// Writes steps; forgets the files whose leases are lost, and says which those are.
-    private mutating func lostLeases(
-        _ connection: borrowing Connection, _ steps: [FileStep]
-    ) throws -> Set<String> {
-        let results = try files.record(connection, steps)
-        let lost = Set(
-            results.filter { $0.outcome == "lease_lost" }
-                .map { "\($0.jobID)/\($0.ordinal ?? -1)" })
-        for name in lost {
+    /// Forgets the files whose leases are lost.
+    private mutating func forgetLost(_ results: [FileResult]) {
+        for result in results where result.outcome == "lease_lost" {
+            let name = "\(result.jobID)/\(result.ordinal ?? -1)"
             guard let landing = landings.removeValue(forKey: name) else { continue }
             drop(landing)
             landing.upload?.cancel()
             landing.upload = nil
             report.count("lease_lost")
         }
-        return lost
     }
 
     /// Writes on after the upload was opened or has room again.
@@ -154,20 +188,6 @@ extension StorageMirror {
         }
         landing.phase = .storing
         landing.upload?.finish { [desk] in desk.put(landing, .finished($0)) }
-    }
-
-    /// Commits the digests, then makes the objects visible.
-    private mutating func publish(
-        _ finished: [Landing], _ connection: borrowing Connection
-    ) throws {
-        guard !finished.isEmpty else { return }
-        let steps = finished.compactMap { landing in
-            landing.key.map { completion(landing, $0) }
-        }
-        let lost = try lostLeases(connection, steps)
-        for landing in finished where !lost.contains(landing.item.name) {
-            if let key = landing.key { publish(landing, as: key) }
-        }
     }
 
     private func publish(_ landing: Landing, as key: ObjectKey) {
@@ -199,8 +219,8 @@ extension StorageMirror {
             ),
             // Whoever has a file fetched once more knows of the other object.
             status: files.purpose == .refetch ? .done : .needsPerson)
-        guard try lostLeases(connection, [completion(landing, next)]).isEmpty else { return }
-        publish(landing, as: next)
+        forgetLost(try files.record(connection, [completion(landing, next)]))
+        if isOurs(landing) { publish(landing, as: next) }
     }
 
     /// The upload cannot be published under its other key; the file is fetched for a new one.
@@ -211,27 +231,38 @@ extension StorageMirror {
 
     // MARK: Recording
 
-    private mutating func recordStored(
-        _ published: [(landing: Landing, key: ObjectKey, wasThere: Bool)],
-        _ connection: borrowing Connection
+    /// Writes down what is stored, at the end of a run that is stopped.
+    mutating func recordStored(_ connection: borrowing Connection) throws {
+        let steps = due.stored.map { storedStep($0.landing, $0.key) }
+        due = DueSteps()
+        if !steps.isEmpty { try record(connection, steps, "stored") }
+    }
+
+    /// The object was there already, by an earlier attempt or another hand.
+    private mutating func recordThere(
+        _ landing: Landing, _ key: ObjectKey, _ connection: borrowing Connection
     ) throws {
-        for (word, wasThere) in [("stored", false), ("already_stored", true)] {
-            let steps = published.filter { $0.wasThere == wasThere }.map { landing, key, _ in
-                FileStep(
-                    landing.item,
-                    .stored(
-                        key: key.description, sha256: landing.digest?.sha256 ?? "",
-                        bytes: Int64(landing.digest?.bytes ?? 0),
-                        publicURL: target.store.url(for: key, publicBaseURL: target.publicBaseURL)))
-            }
-            if !steps.isEmpty { try record(connection, steps, word) }
-        }
+        try record(connection, [storedStep(landing, key)], "already_stored")
+    }
+
+    private func storedStep(_ landing: Landing, _ key: ObjectKey) -> FileStep {
+        FileStep(
+            landing.item,
+            .stored(
+                key: key.description, sha256: landing.digest?.sha256 ?? "",
+                bytes: Int64(landing.digest?.bytes ?? 0),
+                publicURL: target.store.url(for: key, publicBaseURL: target.publicBaseURL)))
     }
 
     mutating func record(
         _ connection: borrowing Connection, _ steps: [FileStep], _ word: String
     ) throws {
         let results = try files.record(connection, steps)
+        note(results, of: steps, word)
+    }
+
+    /// Counts and tells what became of steps.
+    private mutating func note(_ results: [FileResult], of steps: [FileStep], _ word: String) {
         let kept = Set(
             results.filter { $0.ordinal != nil && $0.outcome != "lease_lost" }
                 .map { "\($0.jobID)/\($0.ordinal ?? 0)" })
@@ -247,6 +278,7 @@ extension StorageMirror {
         }
         for result in results {
             switch result.outcome {
+            case "begun", "complete": break
             case "refreshed":
                 report.count(word)
                 wiring.tell("file \(result.jobID)/\(result.ordinal ?? 0): \(word)")

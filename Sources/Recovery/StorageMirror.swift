@@ -36,6 +36,8 @@ package struct StorageMirror: ~Copyable {
     var landings: [String: Landing] = [:]
     /// Those that are being fetched, by the tag of the transfer.
     var transfers: [Int: Landing] = [:]
+    /// What files have come to and is not written down yet.
+    var due = DueSteps()
     /// Files whose source is asked for a fresh address.
     var rescues: [Int: Rescue] = [:]
     /// Named jobs all of whose files were claimed already.
@@ -79,7 +81,7 @@ package struct StorageMirror: ~Copyable {
                 }
                 try collect(connection)
                 try readNews(connection)
-                try openReady(connection)
+                try writeSteps(connection)
                 try renewIfDue(connection)
                 tellTotals()
             }
@@ -186,6 +188,7 @@ package struct StorageMirror: ~Copyable {
     }
 
     private mutating func giveBack(_ connection: borrowing Connection) throws {
+        try recordStored(connection)
         for landing in landings.values { landing.upload?.cancel() }
         for tag in transfers.keys { session.cancel(tag: tag) }
         for tag in rescues.keys { session.cancel(tag: tag) }
@@ -197,6 +200,18 @@ package struct StorageMirror: ~Copyable {
         // Also those that were on their way to the store when it failed.
         try files.release(connection, items)
     }
+}
+
+/// Steps of files that wait for others to be written with them.
+struct DueSteps {
+    /// How long the first of them waits.
+    static let patience = Duration.milliseconds(5)
+
+    /// When the first of them came, those that can be told from a file's phase included.
+    var since: ContinuousClock.Instant?
+    /// Every byte is with the store; the digest is to be committed.
+    var finished: [Landing] = []
+    var stored: [(landing: Landing, key: ObjectKey)] = []
 }
 
 /// What has come to be known of files since the last look, by handlers that may not act themselves.

@@ -10,6 +10,7 @@ import email.utils
 import hashlib
 import json
 import re
+import time
 from datetime import datetime, timezone
 from urllib.parse import parse_qs, unquote_plus
 
@@ -282,7 +283,23 @@ class Stub(Handler):
             return supabase.run(request, operation, bucket, self.entry["key"])
         return s3operations.run(request, operation, bucket, self.server)
 
+    def await_silence(self, seconds):
+        """Waits until nobody has asked for the bucket for so long; counts those who did."""
+        def later():
+            return sum(entry["bucket"] == self.entry["bucket"]
+                       and entry["number"] > self.entry["number"]
+                       for entry in list(self.server.log))
+
+        last, end = later(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.05)
+            if (now := later()) > last:
+                last, end = now, time.monotonic() + seconds
+        self.entry["meanwhile"] = last
+
     def send(self, request, answer, bucket, fault):
+        if fault and fault.kind == "hold-answer":
+            self.await_silence(fault.seconds)
         self.entry["status"], self.entry["code"] = answer.status, answer.code
         self.send_response_only(answer.status)
         # The clock of the server is what its answers say, and what it judges signatures by.

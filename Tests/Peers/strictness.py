@@ -316,6 +316,10 @@ def faults(peer):
     started = time.monotonic()
     peer.expect("a stall", peer.ask("GET", "fault"), 200)
     peer.expect("lasts", (time.monotonic() - started >= 0.2, ""), [(True, "")])
+    peer.control("faults", kind="hold-answer", seconds=0.2)
+    started = time.monotonic()
+    peer.expect("an answer that waits", peer.ask("GET", "fault"), 200)
+    peer.expect("for silence", (time.monotonic() - started >= 0.2, ""), [(True, "")])
     peer.control("faults", kind="vanish", skip=1)
     peer.expect("the bucket is there", peer.ask("GET", "fault"), 200)
     for _ in range(2):

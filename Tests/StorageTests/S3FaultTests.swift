@@ -166,6 +166,19 @@ import Testing
         #expect(failure?.code == "upload_gone")
     }
 
+    @Test func `parts do not run away from one that the store is still at work on`() throws {
+        let peer = try S3Peer(.stub(.plain))
+        let (store, session) = (try peer.store(), try Session())
+        // As does a server that answers for a part once those that came behind it are written too.
+        try peer.fault("hold-answer", ["operation": "UploadPart", "seconds": 1])
+        #expect(try publish(SomeBytes(12 * 5 << 20), store, session) == .published)
+        let parts = try peer.log().filter { $0["operation"]?.text == "UploadPart" }
+        #expect(parts.count == 12)
+        let meanwhile = parts.compactMap { $0["meanwhile"]?.int }
+        // Parts 1 and 2 go together: of the two it is the first to arrive that is held up.
+        #expect(meanwhile.count == 1 && meanwhile.allSatisfy { $0 <= 8 }, "\(meanwhile)")
+    }
+
     @Test(arguments: [S3Peer.Kind.rclone, .moto, .ministack, .stub(.aws), .stub(.r2)])
     func `a wrong key is found before any file is fetched`(_ kind: S3Peer.Kind) throws {
         let peer = try S3Peer(kind)

@@ -11,12 +11,13 @@ final class S3Carrier: PartCarrier {
     private let wire: S3Wire
 
     private typealias Waiting = (part: Part, then: (StoreProblem?) -> Void)
-    /// Held back until the store has given the upload its id.
+    /// In order: held back until the store has given the upload its id, and its turn comes.
     private var held: [Waiting] = []
     /// The store's name for the upload in parts; nil while there is none.
     private var multipartID: String?
     private var isCreating = false
-    private var partsUnderWay = 0
+    /// Numbers of the parts that the store has not answered for.
+    private var underWay: Set<Int> = []
     private var receipts: [Int: PartReceipt] = [:]
     private var isOver = false
 
@@ -73,11 +74,17 @@ final class S3Carrier: PartCarrier {
         }
     }
 
+    /// Sends what may go now.
+    ///
+    /// A store that appends parts to one file answers for the part in front once it has caught up
+    /// with those behind it, which it never has while more keep coming.
     private func sendHeld() {
         guard let multipartID else { return }
-        let sending = held
-        held = []
-        for waiting in sending { send(waiting, multipartID) }
+        while let first = held.first,
+            first.part.number < (underWay.min() ?? first.part.number) + S3Part.lead
+        {
+            send(held.removeFirst(), multipartID)
+        }
     }
 
     private func failHeld(_ problem: StoreProblem) {
@@ -91,16 +98,17 @@ final class S3Carrier: PartCarrier {
         guard part.number <= S3Part.most else {
             return waiting.then(unclear("more than \(S3Part.most) parts of \(partBytes) bytes"))
         }
-        partsUnderWay += 1
+        underWay.insert(part.number)
         var operation = operation("store part \(part.number) of \(key)", "PUT", key)
         operation.query = [("partNumber", "\(part.number)"), ("uploadId", multipartID)]
         operation.headers = part.headers(checksum)
         operation.part = part
         wire.send(operation) { [self] answer in
-            partsUnderWay -= 1
+            underWay.remove(part.number)
             // The part may have come after the upload was given up, and costs money there.
             if isOver { return abort() }
             waiting.then(problem(answer, part))
+            sendHeld()
         }
     }
 
@@ -124,7 +132,7 @@ final class S3Carrier: PartCarrier {
 
     /// Gives up what the store keeps of the upload; a failure leaves it to the next claim's search.
     private func abort() {
-        guard let multipartID, partsUnderWay == 0 else { return }
+        guard let multipartID, underWay.isEmpty else { return }
         var operation = operation("give up an upload of \(key)", "DELETE", key)
         operation.query = [("uploadId", multipartID)]
         wire.send(operation) { _ in }

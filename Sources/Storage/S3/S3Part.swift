@@ -6,6 +6,8 @@ enum S3Part {
     /// The smallest part that Amazon takes; all parts but the last are equal, as R2 demands.
     static let smallest = 5 << 20
     static let most = 10_000
+    /// How many parts may have been sent, counted from the first that has no answer.
+    static let lead = 8
 
     /// Bytes of each part of a file of that length.
     static func size(for bytes: Int64?) -> Int {

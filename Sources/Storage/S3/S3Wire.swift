@@ -85,13 +85,17 @@ struct S3Wire {
         let headers = signer.signedHeaders(
             subject, payloadHash: Self.payloadHash(operation.part, bytes), now: clock())
         let query = SigV4.canonicalQuery(operation.query)
-        return Request(
+        var request = Request(
             method: operation.method,
             url: "\(location.scheme)://\(location.host)\(path)"
                 + (query.isEmpty ? "" : "?\(query)"),
             headers: headers, body: bytes, timeout: operation.timeout,
             // What is written is the same bytes under the same key, or nothing.
             isRepeatable: true)
+        // A store that has all of a part and is still at work on it has not stalled. One that is
+        // asked once more meanwhile may lose count of what it has.
+        if operation.part != nil { request.stallTimeout = operation.timeout }
+        return request
     }
 
     /// The body's own hash is signed, except of parts that are hashed by another sum: that one stands
