@@ -126,6 +126,24 @@ import Testing
         #expect(try lines(books) == ["task:s list 7 credits 7"])
     }
 
+    @Test func `what a list says of a known task has the list as its source`() throws {
+        let books = try scene()
+        try books.open("k", "a", 10, provider: "kling", task: "k1")
+        try books.run(
+            "SELECT * FROM holdfast.begin_walk(\(RunIDs.first)::uuid, 'kling', '', '0')",
+            role: "holdfast_jobs")
+        let listed =
+            #"[{"task_id": "k1", "state": "running", "cost_amount": "3.5", "cost_unit": "units"}]"#
+        for _ in 0..<2 {
+            try books.run(
+                """
+                SELECT * FROM holdfast.record_listed(\(RunIDs.first)::uuid, 'kling', '', '0',
+                    \(listed)::jsonb)
+                """, role: "holdfast_jobs")
+        }
+        #expect(try lines(books) == ["task:k1 list 3.5 units 3.5"])
+    }
+
     @Test func `a bill takes the place of a verdict, once`() throws {
         let books = try scene()
         try say(books, "60")
