@@ -46,6 +46,7 @@ struct LedgerReconciler: JobCommand {
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
         let (common, day, apply) = (common, day, apply)
         return try JobFrame.perform(context, common) { connection, job in
+            if !common.dryRun { try NightUsage.fetch(context, connection, job.run) }
             var books = try Reconciliation(job.run, shouldStop: { StopSignal.isRaised })
                 .perform(
                     connection, day: day, apply: apply, isDryRun: common.dryRun,

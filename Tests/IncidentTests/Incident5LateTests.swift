@@ -135,7 +135,7 @@ import Testing
         #expect(try line.transfers("job-1") == ["hold 100", "void 100"])
         let night = try await line.run("ledger-reconciler", offset: "+50h")
         #expect(night.status == 1)
-        #expect(night.stdout.contains("refunded-but-delivered job-1"))
+        #expect(night.stdout.contains("provider-billed-failed-job job-1"))
         #expect(try line.violations() == [])
     }
 

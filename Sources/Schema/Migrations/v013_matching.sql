@@ -155,7 +155,7 @@ BEGIN
             CASE WHEN k.state = 'delivered' AND k.stored > 0 AND k.earned > 0 AND k.paid = 0
                 AND k.waived = 0 THEN 'completed-not-charged' END,
             CASE WHEN k.paid > 0 AND k.standing > 0 THEN 'completed-hold-open' END,
-            CASE WHEN k.stored > 0 AND k.waiting = 0 AND k.stored_at < now_ - settling
+            CASE WHEN k.stored > 0 AND k.waiting = 0 AND coalesce(k.stored_at, k.created_at) < now_ - settling
                     AND (k.state = 'succeeded' AND k.blocked IS NULL AND NOT k.has_pending_move
                         OR k.is_open OR k.is_closed AND k.error_code IS DISTINCT FROM 'result_lost'
                             AND k.net > 0)
