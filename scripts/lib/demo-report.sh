@@ -94,7 +94,8 @@ SQL
     check 'stored files that are missing or differ from their digest' "$list"
     list=$(sql <<'SQL'
 SELECT format('    %s %s: %s', class, subject, detail) FROM holdfast.break
-WHERE closed_at IS NULL AND class NOT IN ('paid_not_charged', 'callback_unmatched')
+WHERE closed_at IS NULL AND class NOT IN
+    ('refunded-but-delivered', 'provider-billed-failed-job', 'callback-unmatched')
 SQL
     )
     check 'breaks that the incidents do not explain' "$list"
@@ -131,6 +132,7 @@ Database and simulator are running. To look around:
   holdfast status
   holdfast job show i5-returned-01
   ledger-reconciler --dry-run
+  holdfast break list
   psql "$admin_url" --command 'SELECT * FROM holdfast.job_status LIMIT 5'
   curl http://127.0.0.1:$simulator_port/control/counts
 

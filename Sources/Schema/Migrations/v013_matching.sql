@@ -9,107 +9,95 @@ CREATE TYPE holdfast.found_break AS (
     also text[], credits bigint, amount numeric, unit text, detail text, fix text, evidence jsonb,
     action text, moves bigint);
 
--- Everything that is known of jobs, one row each.
-CREATE FUNCTION holdfast.job_facts(wanted text[])
-RETURNS TABLE (
-    job_id text, account_id text, provider text, kind text, model text, state text, blocked text,
-    blocked_reason text, error_code text, task_id text, credits bigint, waived bigint,
-    expected_outputs integer, created_at timestamptz, submitting_at timestamptz,
-    submitted_at timestamptz, finished_at timestamptz, watch_until timestamptz,
-    last_heartbeat_at timestamptz, last_healthy_at timestamptz, has_pending_move boolean,
-    columns_agree boolean, hold bigint, holds integer, paid bigint, payments integer,
-    charge bigint, void bigint, refund bigint, paid_after_void boolean, refund_without_reason boolean,
-    bad_sides text, bad_key text, tasks integer, succeeded_tasks integer, dead_tasks integer,
-    task_ended_at timestamptz, stored integer, waiting integer, lost integer,
-    stored_at timestamptz, expires_by timestamptz, usage_lines integer, booked numeric, unit text,
-    units integer, is_billed boolean, said numeric, said_failed boolean, said_succeeded boolean,
-    called_at timestamptz)
-LANGUAGE plpgsql STABLE SECURITY DEFINER
--- The size of the page decides the plan, so that it is made for each page; and whatever the planner
--- thinks of the disk, a page is looked up and never read out of whole tables.
-SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
-SET enable_seqscan = off SET max_parallel_workers_per_gather = 0 AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY
-    WITH moved AS MATERIALIZED (
-        SELECT t.job_id,
-            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'hold'), 0)::bigint AS hold,
-            count(*) FILTER (WHERE t.kind = 'hold')::integer AS holds,
-            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'capture'), 0)::bigint AS capture,
-            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'charge'), 0)::bigint AS charge,
-            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'void'), 0)::bigint AS void,
-            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'refund'), 0)::bigint AS refund,
-            count(*) FILTER (WHERE t.kind IN ('capture', 'charge'))::integer AS payments,
-            max(t.created_at) FILTER (WHERE t.kind = 'capture')
-                > min(t.created_at) FILTER (WHERE t.kind = 'void') AS paid_after_void,
-            bool_or(t.kind = 'refund' AND btrim(coalesce(t.reason, '')) = '')
-                AS refund_without_reason,
-            min(t.transfer_id) FILTER (WHERE t.amount <= 0 OR (t.kind, t.debit, t.credit) NOT IN (
-                ('hold', 'available', 'held'), ('capture', 'held', 'spent'),
-                ('void', 'held', 'available'), ('charge', 'available', 'spent'),
-                ('refund', 'spent', 'available'))) AS bad_sides,
-            min(t.transfer_id) FILTER (WHERE t.kind <> 'refund'
-                    AND t.transfer_id <> t.kind || ':' || t.job_id
-                OR t.kind = 'refund'
-                    AND left(t.transfer_id, length(t.job_id) + 8) <> 'refund:' || t.job_id || ':')
-                AS bad_key
-        FROM transfer t WHERE t.job_id = ANY (wanted) GROUP BY t.job_id
-    ), ran AS MATERIALIZED (
-        SELECT t.job_id, count(*)::integer AS tasks,
-            count(*) FILTER (WHERE t.state = 'succeeded')::integer AS succeeded,
-            count(*) FILTER (WHERE t.state IN ('failed', 'cancelled', 'expired'))::integer AS dead,
-            max(t.finished_at) AS ended_at
-        FROM task t WHERE t.job_id = ANY (wanted) GROUP BY t.job_id
-    ), kept AS MATERIALIZED (
-        SELECT a.job_id, count(*) FILTER (WHERE a.state = 'stored' AND a.bytes > 0)::integer AS stored,
-            count(*) FILTER (WHERE a.state = 'pending')::integer AS waiting,
-            count(*) FILTER (WHERE a.state = 'lost')::integer AS lost,
-            max(a.stored_at) AS stored_at,
-            min(a.expires_by) FILTER (WHERE a.state = 'pending') AS expires_by
-        FROM asset a WHERE a.job_id = ANY (wanted) GROUP BY a.job_id
-    ), used AS MATERIALIZED (
-        SELECT t.job_id, count(*)::integer AS lines, sum(l.booked) AS booked, min(l.unit) AS unit,
-            count(DISTINCT l.unit)::integer AS units,
-            bool_or(l.source IN ('billing', 'import')) AS is_billed,
-            sum(l.booked) FILTER (WHERE l.source IN ('verdict', 'list')) AS said,
-            bool_or(l.status IN ('failed', 'cancelled')) AS said_failed,
-            bool_or(l.status = 'succeeded') AS said_succeeded
-        FROM task t JOIN usage_line l ON l.provider = t.provider AND l.task_id = t.task_id
-        WHERE t.job_id = ANY (wanted) GROUP BY t.job_id
-    ), called AS MATERIALIZED (
-        SELECT c.job_id, max(c.received_at) AS called_at FROM callback c
-        WHERE c.job_id = ANY (wanted) AND c.result = 'matched' GROUP BY c.job_id
-    )
-    SELECT j.job_id, j.account_id, j.provider, j.kind, j.model, j.state, j.blocked, j.blocked_reason,
-        j.error_code, j.task_id, j.credits, j.waived, j.expected_outputs, j.created_at,
-        j.submitting_at, j.submitted_at, j.finished_at, j.watch_until, j.last_heartbeat_at,
-        j.last_healthy_at, j.pending_move IS NOT NULL,
-        (j.captured, j.voided, j.charged, j.refunded) = (coalesce(m.capture, 0),
-            coalesce(m.void, 0), coalesce(m.charge, 0), coalesce(m.refund, 0))
-            AND coalesce(m.hold, 0) IN (0, j.credits),
-        coalesce(m.hold, 0), coalesce(m.holds, 0), coalesce(m.capture, 0) + coalesce(m.charge, 0),
-        coalesce(m.payments, 0), coalesce(m.charge, 0), coalesce(m.void, 0), coalesce(m.refund, 0),
-        coalesce(m.paid_after_void, false), coalesce(m.refund_without_reason, false), m.bad_sides,
-        m.bad_key, coalesce(r.tasks, 0), coalesce(r.succeeded, 0), coalesce(r.dead, 0), r.ended_at,
-        coalesce(k.stored, 0), coalesce(k.waiting, 0), coalesce(k.lost, 0), k.stored_at,
-        k.expires_by, coalesce(u.lines, 0), u.booked, u.unit, coalesce(u.units, 0),
-        coalesce(u.is_billed, false), u.said, coalesce(u.said_failed, false),
-        coalesce(u.said_succeeded, false), c.called_at
-    FROM job j
-    LEFT JOIN moved m ON m.job_id = j.job_id
-    LEFT JOIN ran r ON r.job_id = j.job_id
-    LEFT JOIN kept k ON k.job_id = j.job_id
-    LEFT JOIN used u ON u.job_id = j.job_id
-    LEFT JOIN called c ON c.job_id = j.job_id
-    WHERE j.job_id = ANY (wanted);
-END $$;
+-- Everything that is known of a job beside its own row: what moved, ran, is kept, was charged and
+-- called back.
+CREATE VIEW holdfast.job_fact (
+    job_id, account_id, provider, kind, model, state, blocked, blocked_reason, error_code,
+    task_id, credits, waived, expected_outputs, created_at, submitting_at, submitted_at,
+    finished_at, watch_until, last_heartbeat_at, last_healthy_at, has_pending_move,
+    columns_agree, hold, holds, paid, payments, charge, void, refund, paid_after_void,
+    refund_without_reason, bad_sides, bad_key, tasks, succeeded_tasks, dead_tasks, task_ended_at,
+    stored, waiting, lost, stored_at, expires_by, usage_lines, booked, unit, units, is_billed,
+    said, said_failed, said_succeeded, called_at)
+AS
+SELECT j.job_id, j.account_id, j.provider, j.kind, j.model, j.state, j.blocked, j.blocked_reason,
+    j.error_code, j.task_id, j.credits, j.waived, j.expected_outputs, j.created_at,
+    j.submitting_at, j.submitted_at, j.finished_at, j.watch_until, j.last_heartbeat_at,
+    j.last_healthy_at, j.pending_move IS NOT NULL,
+    (j.captured, j.voided, j.charged, j.refunded) = (coalesce(m.capture, 0),
+        coalesce(m.void, 0), coalesce(m.charge, 0), coalesce(m.refund, 0))
+        AND coalesce(m.hold, 0) IN (0, j.credits),
+    coalesce(m.hold, 0), coalesce(m.holds, 0), coalesce(m.capture, 0) + coalesce(m.charge, 0),
+    coalesce(m.payments, 0), coalesce(m.charge, 0), coalesce(m.void, 0), coalesce(m.refund, 0),
+    coalesce(m.paid_after_void, false), coalesce(m.refund_without_reason, false), m.bad_sides,
+    m.bad_key, coalesce(r.tasks, 0), coalesce(r.succeeded, 0), coalesce(r.dead, 0), r.ended_at,
+    coalesce(k.stored, 0), coalesce(k.waiting, 0), coalesce(k.lost, 0), k.stored_at,
+    k.expires_by, coalesce(u.lines, 0), u.booked, u.unit, coalesce(u.units, 0),
+    coalesce(u.is_billed, false), u.said, coalesce(u.said_failed, false),
+    coalesce(u.said_succeeded, false), c.called_at
+FROM holdfast.job j
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(t.amount) FILTER (WHERE t.kind = 'hold'), 0)::bigint AS hold,
+        count(*) FILTER (WHERE t.kind = 'hold')::integer AS holds,
+        coalesce(sum(t.amount) FILTER (WHERE t.kind = 'capture'), 0)::bigint AS capture,
+        coalesce(sum(t.amount) FILTER (WHERE t.kind = 'charge'), 0)::bigint AS charge,
+        coalesce(sum(t.amount) FILTER (WHERE t.kind = 'void'), 0)::bigint AS void,
+        coalesce(sum(t.amount) FILTER (WHERE t.kind = 'refund'), 0)::bigint AS refund,
+        count(*) FILTER (WHERE t.kind IN ('capture', 'charge'))::integer AS payments,
+        max(t.created_at) FILTER (WHERE t.kind = 'capture')
+            > min(t.created_at) FILTER (WHERE t.kind = 'void') AS paid_after_void,
+        bool_or(t.kind = 'refund' AND btrim(coalesce(t.reason, '')) = '')
+            AS refund_without_reason,
+        min(t.transfer_id) FILTER (WHERE t.amount <= 0 OR (t.kind, t.debit, t.credit) NOT IN (
+            ('hold', 'available', 'held'), ('capture', 'held', 'spent'),
+            ('void', 'held', 'available'), ('charge', 'available', 'spent'),
+            ('refund', 'spent', 'available'))) AS bad_sides,
+        min(t.transfer_id) FILTER (WHERE t.kind <> 'refund'
+                AND t.transfer_id <> t.kind || ':' || t.job_id
+            OR t.kind = 'refund'
+                AND left(t.transfer_id, length(t.job_id) + 8) <> 'refund:' || t.job_id || ':')
+            AS bad_key
+    FROM holdfast.transfer t WHERE t.job_id = j.job_id
+) m ON true
+LEFT JOIN LATERAL (
+    SELECT count(*)::integer AS tasks,
+        count(*) FILTER (WHERE t.state = 'succeeded')::integer AS succeeded,
+        count(*) FILTER (WHERE t.state IN ('failed', 'cancelled', 'expired'))::integer AS dead,
+        max(t.finished_at) AS ended_at
+    FROM holdfast.task t WHERE t.job_id = j.job_id
+) r ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE a.state = 'stored' AND a.bytes > 0)::integer AS stored,
+        count(*) FILTER (WHERE a.state = 'pending')::integer AS waiting,
+        count(*) FILTER (WHERE a.state = 'lost')::integer AS lost,
+        max(a.stored_at) AS stored_at,
+        min(a.expires_by) FILTER (WHERE a.state = 'pending') AS expires_by
+    FROM holdfast.asset a WHERE a.job_id = j.job_id
+) k ON true
+LEFT JOIN LATERAL (
+    SELECT count(*)::integer AS lines, sum(l.booked) AS booked, min(l.unit) AS unit,
+        CASE WHEN min(l.unit) = max(l.unit) THEN 1 ELSE 2 END AS units,
+        bool_or(l.source IN ('billing', 'import')) AS is_billed,
+        sum(l.booked) FILTER (WHERE l.source IN ('verdict', 'list')) AS said,
+        bool_or(l.status IN ('failed', 'cancelled')) AS said_failed,
+        bool_or(l.status = 'succeeded') AS said_succeeded
+    FROM holdfast.task t JOIN holdfast.usage_line l
+        ON l.provider = t.provider AND l.task_id = t.task_id
+    WHERE t.job_id = j.job_id
+) u ON true
+LEFT JOIN LATERAL (
+    SELECT max(c.received_at) AS called_at FROM holdfast.callback c
+    WHERE c.job_id = j.job_id AND c.result = 'matched'
+) c ON true;
 
 -- The breaks of these jobs, one row for each job that has any: the class that comes first, what a
 -- run may do about it, and the other classes beside it.
 CREATE FUNCTION holdfast.match_jobs(wanted text[]) RETURNS SETOF holdfast.found_break
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+-- Whatever the planner thinks of the disk, a page is looked up, job by job, and never read out of
+-- whole tables.
+SET search_path = holdfast, pg_temp SET jit = off SET enable_seqscan = off
+SET max_parallel_workers_per_gather = 0 AS $$
 DECLARE
     now_ timestamptz := clock();
     has_prices boolean := EXISTS (SELECT FROM dated_policy WHERE key = 'price');
@@ -134,11 +122,12 @@ BEGIN
                     + 2 * policy_interval('deadline', f.provider, f.kind, f.model) < now_
                 WHEN f.state = 'timed_out' THEN f.watch_until < now_ - settling
                 ELSE false END AS is_over
-        FROM job_facts(wanted) f
+        FROM job_fact f
         LEFT JOIN LATERAL (SELECT d.amount FROM rate_at('price', f.provider, f.kind, f.model, '',
             f.created_at) d WHERE has_prices AND f.paid > 0) price ON true
         LEFT JOIN LATERAL (SELECT d.amount, d.counts FROM rate_at('cost', f.provider, f.kind,
             f.model, '', f.created_at) d WHERE has_costs AND f.state = 'delivered') cost ON true
+        WHERE f.job_id = ANY (wanted)
     ), judged AS (
         SELECT k.*, array_remove(ARRAY[
             CASE WHEN k.bad_sides IS NOT NULL OR (k.paid > 0 AND k.holds = 0)
