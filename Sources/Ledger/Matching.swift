@@ -37,26 +37,60 @@ package struct Matching: Sendable {
         since = try row.text("since")
     }
 
-    /// Calls `body` for each page that has findings.
+    /// A place between two jobs of the window, in the order of their age.
+    package struct Place: Equatable, Sendable {
+        var at: String
+        var job: String
+    }
+
+    /// Where the last third of the window begins; nil when there is not enough of it to be worth a
+    /// second connection.
+    package func lastThird(_ connection: borrowing Connection) throws -> Place? {
+        let count = try connection.query(
+            "SELECT count(*) AS n FROM holdfast.job WHERE created_at > \(since)::timestamptz"
+        ).single().int("n")
+        guard count > 2 * Self.page else { return nil }
+        return try connection.query(
+            """
+            SELECT created_at::text AS at, job_id FROM holdfast.job
+            WHERE created_at > \(since)::timestamptz ORDER BY job.created_at, job_id
+            OFFSET \(count / 3 * 2)::bigint LIMIT 1
+            """
+        ).first.map { Place(at: try $0.text("at"), job: try $0.text("job_id")) }
+    }
+
+    /// Matches the window from behind one place up to another; calls `body` for each page that has
+    /// findings.
     /// - Returns: How many jobs were looked at.
-    package func pages(
-        _ connection: borrowing Connection, shouldStop: () -> Bool,
+    package func window(
+        _ connection: borrowing Connection, after: Place?, upTo: Place?, shouldStop: () -> Bool,
         _ body: ([FoundBreak]) throws -> Void
     ) throws -> Int {
         var jobs = 0
-        var after = (at: since, job: "")
+        var after = after ?? Place(at: since, job: "")
         while !shouldStop() {
             let page = try self.page(
                 connection,
                 """
                 SELECT examined, next_at, next_job, to_json(found)::text AS found
                 FROM holdfast.match_window(\(after.at)::timestamptz, \(after.job),
-                    \(Self.page)::integer)
+                    \(upTo?.at)::timestamptz, \(upTo?.job), \(Self.page)::integer)
                 """, body)
             guard let first = page else { break }
             jobs += try first.int("examined")
-            after = (try first.text("next_at"), try first.text("next_job"))
+            after = Place(at: try first.text("next_at"), job: try first.text("next_job"))
         }
+        return jobs
+    }
+
+    /// Matches older jobs that still matter, and from the other side what providers, callbacks and
+    /// accounts say.
+    /// - Returns: How many jobs were looked at.
+    package func rest(
+        _ connection: borrowing Connection, shouldStop: () -> Bool,
+        _ body: ([FoundBreak]) throws -> Void
+    ) throws -> Int {
+        var jobs = 0
         try turn(connection, shouldStop, body, from: "", next: "next_job") { after in
             """
             SELECT examined, next_job, to_json(found)::text AS found

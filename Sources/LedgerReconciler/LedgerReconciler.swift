@@ -47,10 +47,13 @@ struct LedgerReconciler: JobCommand {
         let (common, day, apply) = (common, day, apply)
         return try JobFrame.perform(context, common) { connection, job in
             if !common.dryRun { try NightUsage.fetch(context, connection, job.run) }
-            var books = try Reconciliation(job.run, shouldStop: { StopSignal.isRaised })
-                .perform(
-                    connection, day: day, apply: apply, isDryRun: common.dryRun,
-                    version: Version.current)
+            var books = try Reconciliation(
+                job.run, connect: { try Connection(context) },
+                shouldStop: { StopSignal.isRaised }
+            )
+            .perform(
+                connection, day: day, apply: apply, isDryRun: common.dryRun,
+                version: Version.current)
             if !common.dryRun {
                 try NightReports.publish(context, connection, job.run, asked: day, &books.run)
             }

@@ -34,15 +34,23 @@ package struct FixPlan: Equatable, Sendable {
 
 /// The nightly work: closes the days that are over, matches everything with everything, mends what
 /// needs no judgement, and keeps each break under one identity from night to night.
-package struct Reconciliation {
+package struct Reconciliation: Sendable {
     private let run: Run
     private let books: Books
     private let breaks: BreakBook
     private let close: DayClose
-    private let shouldStop: () -> Bool
+    private let connect: @Sendable () throws -> Connection
+    private let shouldStop: @Sendable () -> Bool
 
-    package init(_ run: Run, shouldStop: @escaping () -> Bool) {
+    /// - Parameters:
+    ///   - connect: Makes a second connection, for a night that is large enough to be worth it.
+    ///   - shouldStop: Asked between two statements.
+    package init(
+        _ run: Run, connect: @escaping @Sendable () throws -> Connection,
+        shouldStop: @escaping @Sendable () -> Bool
+    ) {
         self.run = run
+        self.connect = connect
         self.shouldStop = shouldStop
         books = Books(run: run)
         breaks = BreakBook(run: run)
@@ -64,7 +72,7 @@ package struct Reconciliation {
             report.run.count("breaks_closed", try breaks.closeResolved(connection))
         }
         let matching = try Matching(connection, run)
-        try match(connection, matching, &report, isDryRun: isDryRun)
+        try match(connection, matching, &report, counting: last, isDryRun: isDryRun)
         if apply {
             try mend(connection, &report, isDryRun: isDryRun)
         }
@@ -80,16 +88,16 @@ package struct Reconciliation {
         return report
     }
 
-    /// Counts the days that are over, and seals all but the last of them: that one is sealed after the
+    /// Counts and seals the days that are over, all but the last of them: that one is sealed after the
     /// matching, with the breaks of tonight.
     /// - Returns: The last day; nil when no day is due.
     private func closeMissedDays(
         _ connection: borrowing Connection, _ report: inout BooksReport, version: String
     ) throws -> String? {
         while !shouldStop(), let day = try close.begin(connection, version: version) {
+            if try close.isLast(connection, day: day) { return day }
             try close.count(connection, day: day, shouldStop: shouldStop)
             if shouldStop() { return nil }
-            if try close.isLast(connection, day: day) { return day }
             try seal(connection, day, &report)
         }
         return nil
@@ -103,49 +111,68 @@ package struct Reconciliation {
         report.sealedDays.append(day)
     }
 
-    /// What a matching gathers beside the report.
-    private struct Gathered {
-        var plan = FixPlan()
-        /// Accounts whose books contradict themselves, and in how many places books do.
-        var broken: Set<String> = []
-        var contradictions = 0
-    }
-
+    /// Matches everything and counts the last day; what is much is done by two connections at once.
     private func match(
         _ connection: borrowing Connection, _ matching: Matching, _ report: inout BooksReport,
+        counting day: String?, isDryRun: Bool
+    ) throws {
+        let third = try matching.lastThird(connection)
+        var gathered = Gathered()
+        var helper: Companion<Gathered>?
+        if let third {
+            helper = Companion { [self] in
+                try help(matching, third, counting: day, isDryRun: isDryRun)
+            }
+        }
+        let isAlone = helper == nil
+        let outcome = Result {
+            if isAlone, let day { try close.count(connection, day: day, shouldStop: shouldStop) }
+            gathered.jobs += try matching.window(
+                connection, after: nil, upTo: isAlone ? nil : third, shouldStop: shouldStop
+            ) { try take(connection, $0, &gathered, isDryRun: isDryRun) }
+            gathered.jobs += try matching.rest(connection, shouldStop: shouldStop) {
+                try take(connection, $0, &gathered, isDryRun: isDryRun)
+            }
+            try checkSeals(connection, matching, &gathered, isDryRun: isDryRun)
+        }
+        // Joined also after an error: nothing of ours may run on beside a run that has ended.
+        if let helper = helper.take() { gathered.merge(try helper.join()) }
+        try outcome.get()
+        report.take(gathered)
+    }
+
+    /// The second connection's share: the last day is counted, then the last third is matched.
+    private func help(
+        _ matching: Matching, _ third: Matching.Place, counting day: String?, isDryRun: Bool
+    ) throws -> Gathered {
+        let connection = try connect()
+        var gathered = Gathered()
+        if let day { try close.count(connection, day: day, shouldStop: shouldStop) }
+        gathered.jobs = try matching.window(
+            connection, after: third, upTo: nil, shouldStop: shouldStop
+        ) { try take(connection, $0, &gathered, isDryRun: isDryRun) }
+        return gathered
+    }
+
+    private func checkSeals(
+        _ connection: borrowing Connection, _ matching: Matching, _ gathered: inout Gathered,
         isDryRun: Bool
     ) throws {
-        var gathered = Gathered()
-        report.run.examined = try matching.pages(connection, shouldStop: shouldStop) { page in
-            try take(connection, page, &gathered, &report, isDryRun: isDryRun)
-        }
         for day in try SealCheck.recentDays(connection) where !shouldStop() {
             let finding = try SealCheck.verify(connection, day: day)
             if let broken = try SealCheck.asBreak(finding, matching) {
-                try take(connection, [broken], &gathered, &report, isDryRun: isDryRun)
+                try take(connection, [broken], &gathered, isDryRun: isDryRun)
             }
         }
-        report.findings.sort { ($0.kind, $0.subject) < ($1.kind, $1.subject) }
-        gathered.plan.restrict(broken: gathered.broken, contradictions: gathered.contradictions)
-        report.plan = gathered.plan
     }
 
     /// Keeps a page of findings, and remembers what the plan and the report need of it.
     private func take(
         _ connection: borrowing Connection, _ page: [FoundBreak], _ gathered: inout Gathered,
-        _ report: inout BooksReport, isDryRun: Bool
+        isDryRun: Bool
     ) throws {
-        if !isDryRun { report.run.count("breaks_found", try breaks.record(connection, page)) }
-        let found = try breaks.unanswered(connection, page)
-        report.standing += found.count
-        report.violations += found.count { $0.isInvariant }
-        report.findings += found.prefix(max(0, BooksReport.shown - report.findings.count))
-        for one in found where one.isIntegrity {
-            gathered.contradictions += 1
-            if let account = one.accountID { gathered.broken.insert(account) }
-        }
-        let room = FixPlan.limit - gathered.plan.fixes.count
-        gathered.plan.fixes += found.filter { $0.action != nil }.prefix(max(0, room))
+        if !isDryRun { gathered.opened += try breaks.record(connection, page) }
+        gathered.take(try breaks.unanswered(connection, page))
     }
 
     private func mend(
@@ -170,26 +197,5 @@ package struct Reconciliation {
             $0.isInvariant && mended.contains([$0.kind, $0.subject])
         }
         report.findings.removeAll { mended.contains([$0.kind, $0.subject]) }
-    }
-}
-
-extension FixPlan {
-    /// Takes out what must not be mended: accounts whose books contradict themselves, and everything
-    /// when that is so in more than one place.
-    mutating func restrict(broken: Set<String>, contradictions: Int) {
-        let before = fixes.count
-        if contradictions > 1 {
-            fixes = []
-        } else {
-            fixes.removeAll { $0.accountID.map(broken.contains) ?? false }
-        }
-        if fixes.count < before {
-            heldBack.append(
-                contradictions > 1
-                    ? "the books contradict themselves in \(contradictions) places; nothing is mended"
-                    : "\(before - fixes.count) breaks of an account whose books contradict themselves"
-            )
-        }
-        fixes.sort { ($0.kind, $0.subject) < ($1.kind, $1.subject) }
     }
 }

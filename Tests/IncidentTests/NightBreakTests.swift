@@ -26,6 +26,17 @@ import Testing
             try scene.line.value("SELECT count(*) FROM holdfast.break") == "\(planted.count)")
     }
 
+    @Test func `a night that is worth two connections comes to the same`() async throws {
+        let scene = try await NightScene(jobs: 12_000, accounts: 800)
+        try scene.plant(5)
+        let night = try await scene.report()
+        #expect(try scene.open() == scene.planted())
+        #expect(night["outcomes"]?["breaks_found"]?.int == 5 * 37)
+        let jobs = try scene.line.value("SELECT count(*) FROM holdfast.job")
+        #expect(night["examined"]?.text == jobs)
+        #expect(try await scene.line.run("holdfast", ["books", "verify"]).status == 0)
+    }
+
     @Test func `a clean night has no break, and no day of it either`() async throws {
         let scene = try await NightScene(jobs: 1500)
         let night = try await scene.run()

@@ -12,7 +12,7 @@ import Testing
     static let allowed: [String: Set<String>] = [
         "CPostgreSQL": [],
         "CCurl": [],
-        "Core": [],
+        "Core": ["Glibc", "Synchronization"],
         "Postgres": ["CPostgreSQL", "Core", "Glibc"],
         "HTTP": ["CCurl", "Core", "Glibc"],
         "Schema": ["Postgres", "Core"],

@@ -138,6 +138,7 @@ Database and simulator are running. To look around:
 
 What the runs said: $run_log
 Stored files: $assets
+The night's reports: $folder/reports
 The clock of the runs stands at $clock (HOLDFAST_CLOCK_OFFSET in the env file).
 
 To stop it and remove everything: scripts/demo --stop

@@ -52,6 +52,10 @@ start_up() {
     # that may do no more than it has to.
     plainly HOLDFAST_DATABASE_URL="$admin_url" "$bin/holdfast" setup --env-file "$env_file" \
         >>"$run_log"
+    # What the books need for money: one of our credits, and the providers' units.
+    price credit_value '0.01 USD'
+    price unit_value '0.005 USD' --provider kie --unit credits
+    price unit_value '0.14 USD' --provider kling --unit units
     sql <<'SQL'
 CREATE ROLE demo_app LOGIN IN ROLE holdfast_app;
 CREATE ROLE demo_jobs LOGIN IN ROLE holdfast_jobs;
@@ -63,6 +67,12 @@ CREATE FUNCTION demo.jobs_of(text) RETURNS SETOF holdfast.job LANGUAGE sql STABL
     SELECT * FROM holdfast.job WHERE job_id ~ ('^' || $1 || '-[0-9]+$') ORDER BY job_id
 $$;
 SQL
+}
+
+# price KEY VALUE [SCOPE...]: a policy with a date.
+price() {
+    plainly HOLDFAST_DATABASE_URL="$admin_url" "$bin/holdfast" policy set "$@" \
+        --env-file "$env_file" >>"$run_log"
 }
 
 start_simulator() {
@@ -114,6 +124,7 @@ set_clock() {
 HOLDFAST_DATABASE_URL=$jobs_url
 HOLDFAST_STORAGE_URL=file://$assets
 HOLDFAST_PUBLIC_BASE_URL=https://cdn.example.com
+HOLDFAST_REPORT_URL=file://$folder/reports
 HOLDFAST_KIE_BASE_URL=http://127.0.0.1:$simulator_port/kie
 HOLDFAST_KIE_API_KEY=simulator-kie-api-key
 HOLDFAST_KLING_BASE_URL=http://127.0.0.1:$simulator_port/kling

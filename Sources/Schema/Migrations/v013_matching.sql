@@ -86,8 +86,10 @@ LEFT JOIN LATERAL (
     WHERE t.job_id = j.job_id
 ) u ON true
 LEFT JOIN LATERAL (
+    -- Of interest only as long as the job is open.
     SELECT max(c.received_at) AS called_at FROM holdfast.callback c
     WHERE c.job_id = j.job_id AND c.result = 'matched'
+        AND j.state IN ('created', 'submitted', 'running', 'timed_out')
 ) c ON true;
 
 -- The breaks of these jobs, one row for each job that has any: the class that comes first, what a

@@ -1,9 +1,11 @@
 -- Page by page: the jobs of the books' window and older ones that still matter, and from the other
 -- side what providers, callbacks and accounts say.
 
--- A page of what the window of the books covers: jobs by their age. Every row says how far the page
--- went; a row without a break says only that. No row: the end.
-CREATE FUNCTION holdfast.match_window(after_at timestamptz, after_job text, most integer)
+-- A page of what the window of the books covers: jobs by their age, behind one place and up to another,
+-- or to the end. Every row says how far the page went; a row without a break says only that. No row:
+-- the end.
+CREATE FUNCTION holdfast.match_window(
+    after_at timestamptz, after_job text, up_to_at timestamptz, up_to_job text, most integer)
 RETURNS TABLE (examined integer, next_at text, next_job text, found holdfast.found_break)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -15,6 +17,7 @@ BEGIN
     INTO page, examined, next_at, next_job
     FROM (SELECT j.job_id, j.created_at, row_number() OVER (ORDER BY j.created_at, j.job_id) AS rank
         FROM job j WHERE (j.created_at, j.job_id) > (after_at, after_job)
+            AND (j.created_at, j.job_id) <= (coalesce(up_to_at, 'infinity'), coalesce(up_to_job, ''))
         ORDER BY j.created_at, j.job_id LIMIT most) j;
     IF examined > 0 THEN
         RETURN QUERY SELECT examined, next_at, next_job, NULL::found_break;
@@ -262,7 +265,7 @@ END $$;
 
 -- Every break as it stands now; for small installations whole, else page by page as above.
 CREATE VIEW holdfast.finding AS
-SELECT (f.found).* FROM holdfast.match_window('-infinity', '', 2147483647) f
+SELECT (f.found).* FROM holdfast.match_window('-infinity', '', NULL, NULL, 2147483647) f
 WHERE (f.found).class IS NOT NULL
 UNION ALL
 SELECT (f.found).* FROM holdfast.match_usage('-infinity', 0, 2147483647) f

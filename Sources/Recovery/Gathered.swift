@@ -1,0 +1,72 @@
+import Core
+import Ledger
+
+/// What one connection gathers while it matches.
+struct Gathered: Sendable {
+    var jobs = 0
+    var opened = 0
+    var standing = 0
+    var violations = 0
+    /// The first findings, for people.
+    var findings: [FoundBreak] = []
+    /// What may be mended without judgement.
+    var fixes: [FoundBreak] = []
+    /// Accounts whose books contradict themselves, and in how many places books do.
+    var broken: Set<String> = []
+    var contradictions = 0
+
+    mutating func take(_ found: [FoundBreak]) {
+        standing += found.count
+        violations += found.count { $0.isInvariant }
+        findings += found.prefix(max(0, BooksReport.shown - findings.count))
+        fixes += found.filter { $0.action != nil }.prefix(max(0, FixPlan.limit - fixes.count))
+        for one in found where one.isIntegrity {
+            contradictions += 1
+            if let account = one.accountID { broken.insert(account) }
+        }
+    }
+
+    mutating func merge(_ other: Gathered) {
+        jobs += other.jobs
+        opened += other.opened
+        standing += other.standing
+        violations += other.violations
+        findings += other.findings
+        fixes += other.fixes
+        broken.formUnion(other.broken)
+        contradictions += other.contradictions
+    }
+}
+
+extension BooksReport {
+    mutating func take(_ gathered: Gathered) {
+        run.examined = gathered.jobs
+        run.count("breaks_found", gathered.opened)
+        standing = gathered.standing
+        violations = gathered.violations
+        findings = Array(
+            gathered.findings.sorted { ($0.kind, $0.subject) < ($1.kind, $1.subject) }
+                .prefix(Self.shown))
+        plan = FixPlan(gathered)
+    }
+}
+
+extension FixPlan {
+    /// Leaves out what must not be mended: accounts whose books contradict themselves, and everything
+    /// when that is so in more than one place.
+    init(_ gathered: Gathered) {
+        let sorted = gathered.fixes.sorted { ($0.kind, $0.subject) < ($1.kind, $1.subject) }
+        fixes =
+            gathered.contradictions > 1
+            ? []
+            : sorted.filter { one in !(one.accountID.map(gathered.broken.contains) ?? false) }
+        let left = sorted.count - fixes.count
+        fixes = Array(fixes.prefix(Self.limit))
+        guard left > 0 else { return }
+        heldBack.append(
+            gathered.contradictions > 1
+                ? "the books contradict themselves in \(gathered.contradictions) places; nothing is "
+                    + "mended"
+                : "\(left) breaks of an account whose books contradict themselves")
+    }
+}
