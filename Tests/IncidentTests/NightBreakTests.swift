@@ -31,7 +31,7 @@ import Testing
         try scene.plant(5)
         let night = try await scene.report()
         #expect(try scene.open() == scene.planted())
-        #expect(night["outcomes"]?["breaks_found"]?.int == 5 * 37)
+        #expect(night["outcomes"]?["breaks_found"]?.int == 185)
         let jobs = try scene.line.value("SELECT count(*) FROM holdfast.job")
         #expect(night["examined"]?.text == jobs)
         #expect(try await scene.line.run("holdfast", ["books", "verify"]).status == 0)
