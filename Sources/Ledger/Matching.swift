@@ -11,6 +11,8 @@ package struct Matching: Sendable {
     let classes: BreakClasses
     /// Jobs younger than this are matched whole; of older ones, those that may still come to something.
     let since: String
+    /// Older jobs that ended or moved credits after this are matched again.
+    let moved: String
     /// When the matching began: what was not seen from here on is gone.
     package let begunAt: String
 
@@ -29,12 +31,16 @@ package struct Matching: Sendable {
             SELECT n.now::text AS begun_at, least(
                 n.now - holdfast.policy_interval('books_window'),
                 (SELECT d.ends_at FROM holdfast.business_day d WHERE d.state = 'sealed'
-                    ORDER BY d.day DESC LIMIT 1))::text AS since
+                    ORDER BY d.day DESC LIMIT 1))::text AS since,
+                coalesce((SELECT d.starts_at FROM holdfast.business_day d
+                    WHERE d.state = 'sealed' ORDER BY d.day DESC LIMIT 1), '-infinity')::text
+                    AS moved
             FROM (SELECT clock_timestamp() + \(run.clockOffset)::interval AS now) n
             """
         ).single()
         begunAt = try row.text("begun_at")
         since = try row.text("since")
+        moved = try row.text("moved")
     }
 
     /// A place between two jobs of the window, in the order of their age.
@@ -94,7 +100,8 @@ package struct Matching: Sendable {
         try turn(connection, shouldStop, body, from: "", next: "next_job") { after in
             """
             SELECT examined, next_job, to_json(found)::text AS found
-            FROM holdfast.match_older(\(since)::timestamptz, \(after), \(Self.page)::integer)
+            FROM holdfast.match_older(\(since)::timestamptz, \(moved)::timestamptz, \(after),
+                \(Self.page)::integer)
             """
         } examined: {
             jobs += $0

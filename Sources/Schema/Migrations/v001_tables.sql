@@ -149,6 +149,9 @@ CREATE TABLE holdfast.transfer (
 CREATE INDEX transfer_job ON holdfast.transfer (job_id) WHERE job_id IS NOT NULL;
 CREATE INDEX transfer_account ON holdfast.transfer (account_id, sequence);
 CREATE INDEX transfer_day ON holdfast.transfer (created_at, sequence);
+-- What happens to jobs after their end.
+CREATE INDEX transfer_afterwards ON holdfast.transfer (created_at)
+    WHERE kind IN ('charge', 'refund');
 CREATE INDEX transfer_xact ON holdfast.transfer (xact);
 
 -- What a provider runs for a job. A job may come to have several.

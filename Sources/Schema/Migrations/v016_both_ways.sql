@@ -25,11 +25,12 @@ BEGIN
     END IF;
 END $$;
 
--- A page of older jobs that may still come to something: open, blocked or held ones, those that ended
--- or moved credits within the window, and those whose breaks stand.
-CREATE FUNCTION holdfast.match_older(before timestamptz, after_job text, most integer)
+-- A page of older jobs that may still come to something: open, blocked or held ones, those that ended or
+-- moved credits since `moved`, and those whose breaks stand.
+CREATE FUNCTION holdfast.match_older(
+    before timestamptz, moved timestamptz, after_job text, most integer)
 RETURNS TABLE (examined integer, next_job text, found holdfast.found_break)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     page text[];
@@ -39,15 +40,19 @@ BEGIN
     FROM (SELECT DISTINCT c.job_id FROM (
             SELECT j.job_id FROM job j WHERE j.created_at < before
                 AND j.state IN ('created', 'submitted', 'running', 'succeeded', 'timed_out')
-            UNION ALL SELECT j.job_id FROM job j WHERE j.blocked IS NOT NULL
-            UNION ALL SELECT j.job_id FROM job j WHERE j.credit_state = 'held'
-            UNION ALL SELECT j.job_id FROM job j WHERE j.finished_at >= before
-            UNION ALL SELECT t.job_id FROM transfer t
-                WHERE t.created_at >= before AND t.kind IN ('refund', 'charge', 'void', 'capture')
-            UNION ALL SELECT b.job_id FROM break b WHERE b.closed_at IS NULL) c
-        JOIN job j ON j.job_id = c.job_id
-        WHERE j.created_at < before AND c.job_id > after_job
-        ORDER BY 1 LIMIT most) o;
+            UNION ALL SELECT j.job_id FROM job j
+                WHERE j.blocked IS NOT NULL AND j.created_at < before
+            UNION ALL SELECT j.job_id FROM job j
+                WHERE j.credit_state = 'held' AND j.created_at < before
+            UNION ALL SELECT j.job_id FROM job j
+                WHERE j.finished_at >= moved AND j.created_at < before
+            UNION ALL SELECT t.job_id FROM transfer t JOIN job j USING (job_id)
+                WHERE t.kind IN ('charge', 'refund') AND t.created_at >= moved
+                    AND j.created_at < before
+            UNION ALL SELECT b.job_id FROM break b JOIN job j USING (job_id)
+                WHERE b.closed_at IS NULL AND j.created_at < before) c
+        WHERE c.job_id > after_job
+        ORDER BY c.job_id LIMIT most) o;
     IF examined > 0 THEN
         RETURN QUERY SELECT examined, next_job, NULL::found_break;
         RETURN QUERY SELECT 0, NULL::text, m FROM match_jobs(page) m;

@@ -37,7 +37,7 @@ BEGIN
             holdfast.rate_at(text, text, text, text, text, timestamptz),
             holdfast.money_micros(numeric, text, text, timestamptz),
             holdfast.match_window(timestamptz, text, timestamptz, text, integer),
-            holdfast.match_older(timestamptz, text, integer),
+            holdfast.match_older(timestamptz, timestamptz, text, integer),
             holdfast.match_usage(timestamptz, bigint, integer),
             holdfast.match_callbacks(bigint, integer), holdfast.match_accounts(text, integer),
             holdfast.match_rest(timestamptz), holdfast.answered_breaks(jsonb),
