@@ -102,7 +102,8 @@ import Testing
 
     /// Classes that a person decides about.
     static let reported = [
-        "refunded-but-delivered", "capture-after-void", "double-refund", "job-without-hold",
+        "charged-without-asset", "refunded-but-delivered", "capture-after-void", "double-refund",
+        "job-without-hold",
         "refund-without-cause", "provider-billed-no-job", "duplicate-provider-tasks",
         "provider-billed-failed-job", "job-not-billed", "provider-cost-mismatch",
         "status-divergence", "provider-balance-drift", "balance-drift", "unbalanced-transfer",

@@ -276,7 +276,7 @@ BEGIN
         credits := standing; action := 'void'; moves := standing;
         detail := format('%s, and %s credits are still held', what, standing);
     WHEN 'charged-without-asset' THEN
-        credits := net; amount := cost; action := 'refetch'; moves := 0;
+        credits := net; amount := cost;
         detail := format('%s credits are paid, and no file of it is in storage', net);
         by_hand := format('holdfast asset refetch --job %s', shown);
     WHEN 'completed-not-charged' THEN

@@ -228,6 +228,8 @@ BEGIN
         UPDATE asset a SET next_attempt_at = clock()
         WHERE a.job_id = p.job_id AND a.state = 'pending';
         outcome := 'asked';
+    ELSE
+        outcome := 'refused'; detail := 'nothing is known to be done by the name ' || p.action;
     END CASE;
 EXCEPTION WHEN integrity_constraint_violation OR SQLSTATE 'HF010' OR SQLSTATE 'HF011' THEN
     outcome := 'refused'; settled := NULL; moved := NULL; detail := SQLERRM;
