@@ -141,6 +141,21 @@ import Testing
         #expect(try scene.closings(kind) == ["resolved", "resolved"])
     }
 
+    @Test func `all at once, what can be mended is, and the rest stays`() async throws {
+        let contradictions = ["balance-drift", "unbalanced-transfer", "key-conflict"]
+        let scene = try await NightScene(jobs: 1500, accounts: 200)
+        try scene.plant(
+            2, Self.fixes.map(\.kind) + Self.reported.filter { !contradictions.contains($0) })
+        let night = try await scene.report(["--apply"])
+        #expect(night["exit_status"]?.int == 1, "\(night)")
+        let done = Set(Self.fixes.filter { $0.outcome == "done" }.map(\.kind))
+        let left = try scene.planted().filter { name in
+            !done.contains(String(name.prefix { $0 != " " }))
+        }
+        #expect(try scene.open() == left)
+        #expect(night["outcomes"]?["fixed"]?.int == Int64(2 * done.count))
+    }
+
     @Test func `a break whose facts change after the answer is opened anew`() async throws {
         let scene = try await NightScene()
         try scene.plant(1, ["double-refund"])
