@@ -142,7 +142,9 @@ import Testing
     }
 
     @Test func `all at once, what can be mended is, and the rest stays`() async throws {
-        let contradictions = ["balance-drift", "unbalanced-transfer", "key-conflict"]
+        let contradictions = [
+            "balance-drift", "unbalanced-transfer", "key-conflict", "negative-available",
+        ]
         let scene = try await NightScene(jobs: 1500, accounts: 200)
         try scene.plant(
             2, Self.fixes.map(\.kind) + Self.reported.filter { !contradictions.contains($0) })
