@@ -15,23 +15,11 @@ package struct Companion<Value: Sendable>: ~Copyable {
     /// Starts `work`; nil when the system gives no thread, and nothing was started.
     package init?(_ work: @escaping @Sendable () throws -> Value) {
         let slot = Slot()
-        let errand = CompanionErrand {
+        let started = SystemThread.start {
             let outcome = Result { try work() }
             slot.outcome.withLock { $0 = outcome }
         }
-        var thread = pthread_t()
-        let passed = Unmanaged.passRetained(errand)
-        let code = pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<CompanionErrand>.fromOpaque(argument).takeRetainedValue().body()
-                return nil
-            }, passed.toOpaque())
-        guard code == 0 else {
-            passed.release()
-            return nil
-        }
+        guard let thread = started else { return nil }
         self.thread = thread
         self.slot = slot
     }
@@ -45,11 +33,4 @@ package struct Companion<Value: Sendable>: ~Copyable {
         }
         return try outcome.get()
     }
-}
-
-/// Not within the generic type: a C function cannot know which one it is.
-private final class CompanionErrand: Sendable {
-    let body: @Sendable () -> Void
-
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 }

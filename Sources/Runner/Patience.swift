@@ -1,3 +1,4 @@
+import Core
 import Glibc
 import Synchronization
 
@@ -14,22 +15,12 @@ package enum Patience {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { return work() }
         let (readEnd, writeEnd) = (ends[0], ends[1])
-        let errand = Errand {
+        let started = SystemThread.start {
             let value = work()
             slot.value.withLock { $0 = value }
             close(writeEnd)
         }
-        var thread = pthread_t()
-        let passed = Unmanaged.passRetained(errand)
-        let code = pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<Errand>.fromOpaque(argument).takeRetainedValue().body()
-                return nil
-            }, passed.toOpaque())
-        guard code == 0 else {
-            passed.release()
+        guard let thread = started else {
             close(readEnd)
             close(writeEnd)
             return work()
@@ -51,11 +42,5 @@ package enum Patience {
 
     private final class Slot<Value: Sendable>: Sendable {
         let value = Mutex<Value?>(nil)
-    }
-
-    private final class Errand: Sendable {
-        let body: @Sendable () -> Void
-
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 }
