@@ -169,11 +169,12 @@ extension Refetch {
         case .busy: file.outcome = .busy
         case .blocked: file.outcome = .blocked
         case .begun:
-            if let unfinished = after.unfinished {
+            // Somebody else may be at it again by now, who looked before it was stored.
+            if after.storedAt != before.storedAt {
+                file.outcome = .stored
+            } else if let unfinished = after.unfinished {
                 file.outcome = .putOff
                 file.reason = unfinished.errorMessage
-            } else if after.storedAt != before.storedAt {
-                file.outcome = .stored
             } else {
                 file.outcome = .gone
                 file.reason =

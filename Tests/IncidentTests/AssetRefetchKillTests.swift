@@ -100,7 +100,7 @@ import Testing
         async let one = scene.run("holdfast", ["asset"] + Self.refetch)
         async let other = scene.run("holdfast", ["asset"] + Self.refetch)
         for finished in try await [one, other] {
-            #expect([0, 1].contains(finished.status), "\(finished.stderr)")
+            #expect([0, 1].contains(finished.status), "\(finished.stderr) \(finished.stdout)")
         }
         for (ordinal, key) in keys.enumerated() {
             #expect(try scene.object(key) == scene.made("job-1", ordinal))
