@@ -121,7 +121,7 @@ import Testing
         for _ in 0..<6 {
             let victim = try Executable.start(
                 "ledger-reconciler", arguments: ["--apply"],
-                environment: scene.line.environment(offset: try scene.offset(night: 0)))
+                environment: scene.line.environment(offset: scene.offset(night: 0)))
             // The moment is the experiment, not a wait for something.
             usleep(UInt32.random(in: 20_000...700_000, using: &chance))
             victim.kill(SIGKILL)
@@ -147,7 +147,7 @@ import Testing
 
     @Test func `two hosts close a day once`() async throws {
         let scene = try await NightScene(jobs: 3000)
-        let offset = try scene.offset(night: 0)
+        let offset = scene.offset(night: 0)
         for finished in try await scene.line.twoHosts("ledger-reconciler", offset: offset) {
             #expect(finished.status == 0, "\(finished.stderr)")
         }

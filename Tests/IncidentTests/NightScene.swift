@@ -7,6 +7,10 @@ import Testing
 /// A generated night: any number of jobs, breaks planted in known numbers, and the runs over it.
 final class NightScene: Sendable {
     let line: RescueLine
+    /// Seconds from the database's clock to 03:17 of the night after the generated day.
+    ///
+    /// Measured once, so that the nights' clock never goes back.
+    private let shift: Int
 
     /// - Parameters:
     ///   - jobs: How many; the day before yesterday is sealed, and empty.
@@ -14,6 +18,12 @@ final class NightScene: Sendable {
     init(jobs: Int = 400, accounts: Int = 60, seed: Int = 7) async throws {
         // No provider is asked for its bill: what the night holds is planted.
         line = try RescueLine(providers: [])
+        let midnight = try line.value(
+            """
+            SELECT extract(epoch FROM date_trunc('day', clock_timestamp() AT TIME ZONE 'UTC')
+                - clock_timestamp() AT TIME ZONE 'UTC')::bigint
+            """)
+        shift = try #require(Int(midnight)) + 11_820
         let first = try await run(["--quiet"], night: -1)
         #expect(first.status == 0, "\(first.stderr)")
         try generate(jobs: jobs, accounts: accounts, seed: seed)
@@ -37,23 +47,17 @@ final class NightScene: Sendable {
     }
 
     /// The clock offset that makes it 03:17 of a night: 0 is the one after the generated day.
-    func offset(night: Int) throws -> String {
-        let seconds = Int(
-            try line.value(
-                """
-                SELECT extract(epoch FROM date_trunc('day', clock_timestamp() AT TIME ZONE 'UTC')
-                    - clock_timestamp() AT TIME ZONE 'UTC')::bigint
-                """))
-        let shift = (seconds ?? 0) + 11_820 + night * 86_400
-        return (shift < 0 ? "-" : "+") + "\(abs(shift))s"
+    func offset(night: Int) -> String {
+        let seconds = shift + night * 86_400
+        return (seconds < 0 ? "-" : "+") + "\(abs(seconds))s"
     }
 
     func run(_ arguments: [String] = [], night: Int = 0) async throws -> Finished {
-        try await line.run("ledger-reconciler", arguments, offset: try offset(night: night))
+        try await line.run("ledger-reconciler", arguments, offset: offset(night: night))
     }
 
     func report(_ arguments: [String] = [], night: Int = 0) async throws -> JSONValue {
-        try await line.report("ledger-reconciler", arguments, offset: try offset(night: night))
+        try await line.report("ledger-reconciler", arguments, offset: offset(night: night))
     }
 
     /// `class subject` of what is planted.
