@@ -134,7 +134,7 @@ struct UsageBalance: DatabaseCommand {
         try read.check(at, now: try books.now(connection))
         let isNew = try books.recordBalance(
             connection, provider: read.provider, amount: amount, unit: read.unit, at: at,
-            isFromProvider: false)
+            margin: .seconds(60), isFromProvider: false)
         Say.answer(
             context, reporting,
             [

@@ -162,16 +162,20 @@ package struct UsageBooks: Sendable {
 extension UsageBooks {
     /// Notes what is left at a provider; false when there is an amount for this instant already.
     ///
-    /// - Parameter at: When it was read; nil for now.
+    /// - Parameters:
+    ///   - at: When it was read; nil for now.
+    ///   - margin: How far from that time the amount may have stood; jobs that were under way
+    ///     meanwhile may have been paid for before it or after it.
     package func recordBalance(
         _ connection: borrowing Connection, provider: String, amount: ExactDecimal, unit: String,
-        at: Instant?, isFromProvider: Bool
+        at: Instant?, margin: Duration, isFromProvider: Bool
     ) throws -> Bool {
         try connection.query(
             """
             SELECT holdfast.record_provider_balance(\(actor), \(provider), \(unit),
                 \(amount.text)::numeric, \(at)::bigint,
-                \(isFromProvider ? "provider" : "person"), \(clockOffset)::interval) AS is_new
+                \(isFromProvider ? "provider" : "person"), \(margin)::interval,
+                \(clockOffset)::interval) AS is_new
             """
         ).single().bool("is_new")
     }

@@ -169,13 +169,14 @@ package struct UsageFetch: ~Copyable {
         _ connection: borrowing Connection, _ provider: any Provider, _ result: inout FetchedUsage
     ) throws {
         guard let request = try provider.balanceRequest(now: wiring.wallClock()) else { return }
+        let asked = ContinuousClock.now
         let response = try ask(connection, provider, request)
         guard let balance = provider.balance(Answer(response)) else {
             throw Self.trouble(response, "no balance that can be read")
         }
         _ = try books.recordBalance(
             connection, provider: provider.name, amount: balance.amount, unit: balance.unit,
-            at: nil, isFromProvider: true)
+            at: nil, margin: ContinuousClock.now - asked, isFromProvider: true)
         result.balance = (balance.amount.text, balance.unit)
     }
 

@@ -111,6 +111,8 @@ CREATE TABLE holdfast.provider_balance (
     unit text NOT NULL CHECK (unit <> ''),
     source text NOT NULL CHECK (source IN ('provider', 'person')),
     actor text NOT NULL,
+    -- Jobs that were under way there: what they cost may have been taken off already, or not yet.
+    jobs_under_way text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (provider, unit, taken_at)
 );
 
@@ -428,18 +430,41 @@ BEGIN
         fetched_at = excluded.fetched_at, problem = excluded.problem;
 END $$;
 
--- What is left at a provider, as it said or as a person read it; now where no time is given. False
--- when there is an amount for this instant already.
+-- Jobs that a provider may have been at work for at some time from `since` to `until`: the task was
+-- not over before that, or has no name yet.
+CREATE FUNCTION holdfast.jobs_under_way(
+    for_provider text, since timestamptz, until timestamptz)
+RETURNS text[]
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(array_agg(o.job_id ORDER BY o.job_id), '{}') FROM (
+        SELECT j.job_id FROM holdfast.job j
+        WHERE j.provider = for_provider AND j.created_at <= until
+            AND j.state IN ('created', 'submitted', 'running', 'succeeded', 'timed_out')
+        UNION SELECT j.job_id FROM holdfast.job j
+        WHERE j.provider = for_provider AND j.created_at <= until AND j.watch_until IS NOT NULL
+            AND j.state NOT IN ('created', 'submitted', 'running')
+        UNION SELECT j.job_id FROM holdfast.job j
+        WHERE j.provider = for_provider AND j.created_at <= until AND j.finished_at >= since) o
+    WHERE coalesce((SELECT bool_or(coalesce(t.finished_at, 'infinity') >= since)
+        FROM holdfast.task t WHERE t.job_id = o.job_id), true)
+$$;
+
+-- What is left at a provider, as it said or as a person read it; now where no time is given. `margin`
+-- is how far from that time the amount may have stood. False when there is an amount for this instant
+-- already.
 CREATE FUNCTION holdfast.record_provider_balance(
     person text, for_provider text, in_unit text, left_over numeric, taken_us bigint,
-    from_source text, clock_offset interval)
+    from_source text, margin interval, clock_offset interval)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    taken timestamptz;
 BEGIN
     PERFORM act_as(person, NULL, clock_offset);
-    INSERT INTO provider_balance (provider, taken_at, amount, unit, source, actor)
-    VALUES (for_provider, coalesce(to_timestamp(taken_us / 1000000.0), clock()), left_over, in_unit,
-        from_source, person)
+    taken := coalesce(to_timestamp(taken_us / 1000000.0), clock());
+    INSERT INTO provider_balance (provider, taken_at, amount, unit, source, actor, jobs_under_way)
+    VALUES (for_provider, taken, left_over, in_unit, from_source, person,
+        jobs_under_way(for_provider, taken - margin, taken + margin))
     ON CONFLICT DO NOTHING;
     RETURN FOUND;
 END $$;

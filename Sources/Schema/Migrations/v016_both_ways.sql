@@ -140,6 +140,57 @@ BEGIN
     ORDER BY c.callback_id;
 END $$;
 
+-- From each balance at a provider to the one before: what lines and top-ups explain, and what is
+-- missing beyond that.
+--
+-- A job that was under way when either was taken may have been paid for on either side of it, so what
+-- it cost is believed of both: nothing to all of it. One without a cost may have been paid for and
+-- given back, and counts with the highest line of the time; where there is none, nothing is missed.
+CREATE FUNCTION holdfast.provider_drift(since timestamptz)
+RETURNS TABLE (provider text, unit text, before_at timestamptz, taken_at timestamptz, before numeric,
+    amount numeric, used numeric, topped_up numeric, doubtful bigint, at_least numeric,
+    at_most numeric, missing numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    WITH pair AS (
+        SELECT b.provider, b.unit, b.taken_at, b.amount, lag(b.taken_at) OVER w AS before_at,
+            lag(b.amount) OVER w AS before,
+            b.jobs_under_way || lag(b.jobs_under_way) OVER w AS jobs_under_way
+        FROM provider_balance b
+        WINDOW w AS (PARTITION BY b.provider, b.unit ORDER BY b.taken_at)
+    ), explained AS (
+        SELECT p.*, coalesce(l.booked, 0) - d.inside AS used, coalesce(u.amount, 0) AS topped_up,
+            d.doubtful, d.whole,
+            CASE WHEN d.without_cost = 0 THEN 0 ELSE d.without_cost * l.highest END AS unknown
+        FROM pair p
+        CROSS JOIN LATERAL (SELECT sum(l.booked) AS booked, max(l.booked) FILTER (WHERE l.booked > 0)
+                AS highest
+            FROM usage_line l WHERE l.provider = p.provider AND l.unit = p.unit
+                AND l.happened_at > p.before_at AND l.happened_at <= p.taken_at) l
+        CROSS JOIN LATERAL (SELECT sum(u.amount) AS amount FROM provider_top_up u
+            WHERE u.provider = p.provider AND u.unit = p.unit
+                AND u.happened_at > p.before_at AND u.happened_at <= p.taken_at) u
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS doubtful, coalesce(sum(c.inside), 0) AS inside,
+                coalesce(sum(c.whole) FILTER (WHERE c.whole > 0), 0) AS whole,
+                count(*) FILTER (WHERE coalesce(c.whole, 0) <= 0) AS without_cost
+            FROM (SELECT DISTINCT unnest(p.jobs_under_way)) j (job_id)
+            CROSS JOIN LATERAL (
+                SELECT sum(l.booked) AS whole, sum(l.booked) FILTER (
+                    WHERE l.happened_at > p.before_at AND l.happened_at <= p.taken_at) AS inside
+                FROM task t JOIN usage_line l USING (provider, task_id)
+                WHERE t.job_id = j.job_id AND t.provider = p.provider AND l.unit = p.unit) c) d
+        WHERE p.taken_at >= since AND p.before_at IS NOT NULL
+    ), surplus AS (
+        SELECT e.*, e.before - e.amount - e.used + e.topped_up AS beyond FROM explained e
+    )
+    SELECT s.provider, s.unit, s.before_at, s.taken_at, s.before, s.amount, s.used, s.topped_up,
+        s.doubtful, -s.unknown, s.whole + s.unknown, CASE
+            WHEN s.beyond > s.whole + s.unknown THEN s.beyond - s.whole - s.unknown
+            WHEN s.beyond < -s.unknown THEN s.beyond + s.unknown
+            ELSE 0 END
+    FROM surplus s
+$$;
+
 -- What is looked at whole because there is never much of it: strays without a cost, balances at the
 -- providers, conflicting usage lines, and entries that came after their day was closed.
 CREATE FUNCTION holdfast.match_rest(since timestamptz) RETURNS SETOF holdfast.found_break
@@ -162,26 +213,17 @@ BEGIN
     SELECT 'provider-balance-drift', format('%s/%s/%s', d.provider, d.unit, utc(d.taken_at)),
         NULL::text, NULL::text, d.provider, NULL::text, NULL::text, '{}'::text[], NULL::bigint,
         d.missing, d.unit,
-        format('the balance went from %s to %s, and lines and top-ups explain %s: %s %s is missing',
-            d.before, d.amount, d.topped_up - d.used, d.missing, d.unit),
+        format('the balance went from %s to %s; lines and top-ups explain %s%s: %s %s %s', d.before,
+            d.amount, d.topped_up - d.used,
+            CASE WHEN d.doubtful > 0 THEN format(', and %s jobs under way %s to %s', d.doubtful,
+                d.topped_up - d.used - d.at_most, d.topped_up - d.used - d.at_least) ELSE '' END,
+            abs(d.missing), d.unit, CASE WHEN d.missing > 0 THEN 'missing' ELSE 'too many' END),
         format('compare with the provider''s console; then holdfast usage import or holdfast usage top-up --provider %s',
             d.provider),
         jsonb_build_object('from', utc(d.before_at), 'before', d.before, 'after', d.amount,
-            'used', d.used, 'topped_up', d.topped_up), NULL::text, NULL::bigint
-    FROM (SELECT p.*, p.before - p.amount - p.used + p.topped_up AS missing FROM (
-        SELECT b.*,
-            coalesce((SELECT sum(l.booked) FROM usage_line l WHERE l.provider = b.provider
-                AND l.unit = b.unit AND l.happened_at > b.before_at
-                AND l.happened_at <= b.taken_at), 0) AS used,
-            coalesce((SELECT sum(u.amount) FROM provider_top_up u WHERE u.provider = b.provider
-                AND u.unit = b.unit AND u.happened_at > b.before_at
-                AND u.happened_at <= b.taken_at), 0) AS topped_up
-        FROM (SELECT b.provider, b.unit, b.taken_at, b.amount,
-                lag(b.amount) OVER w AS before, lag(b.taken_at) OVER w AS before_at
-            FROM provider_balance b WINDOW w AS (PARTITION BY b.provider, b.unit
-                ORDER BY b.taken_at)) b
-        WHERE b.before_at IS NOT NULL AND b.taken_at >= since) p) d
-    WHERE d.missing <> 0 ORDER BY 2;
+            'used', d.used, 'topped_up', d.topped_up, 'jobs_under_way', d.doubtful,
+            'at_least', d.at_least, 'at_most', d.at_most), NULL::text, NULL::bigint
+    FROM provider_drift(since) d WHERE d.missing <> 0 ORDER BY 2;
     RETURN QUERY
     SELECT 'closed-period-entry', t.transfer_id, t.job_id, t.account_id, NULL::text, NULL::text,
         NULL::text, '{}'::text[], t.amount, NULL::numeric, NULL::text,
