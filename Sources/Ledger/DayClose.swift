@@ -47,12 +47,21 @@ package struct DayClose: Sendable {
         }
     }
 
-    /// Seals a day that is counted.
-    /// - Returns: false when another run has sealed it meanwhile.
-    package func seal(_ connection: borrowing Connection, day: String) throws -> Bool {
-        let jobs = try connection.query("SELECT holdfast.day_jobs(\(day)::date)::text AS jobs")
+    /// What the jobs of a day came to, by model, as JSON for its seal; read apart from the seal, because
+    /// it may take seconds.
+    package func jobs(_ connection: borrowing Connection, day: String) throws -> String {
+        try connection.query("SELECT holdfast.day_jobs(\(day)::date)::text AS jobs")
             .single().text("jobs")
-        return try connection.query(
+    }
+
+    /// Seals a day that is counted.
+    ///
+    /// - Parameter jobs: What its jobs came to.
+    /// - Returns: false when another run has sealed it meanwhile.
+    package func seal(
+        _ connection: borrowing Connection, day: String, jobs: String
+    ) throws -> Bool {
+        try connection.query(
             """
             SELECT holdfast.seal_day(\(run.runID)::uuid, \(run.clockOffset)::interval,
                 \(day)::date, \(jobs)::jsonb) AS sealed

@@ -6,6 +6,8 @@ package import Postgres
 package struct Matching: Sendable {
     /// Jobs, accounts, lines or callbacks of one page.
     package static let page = 5000
+    /// Parts of the window that two connections share: enough for both to end at about the same time.
+    private static let sliceCount = 32
 
     let run: Run
     let classes: BreakClasses
@@ -43,86 +45,88 @@ package struct Matching: Sendable {
         moved = try row.text("moved")
     }
 
-    /// A place between two jobs of the window, in the order of their age.
-    package struct Place: Equatable, Sendable {
-        var at: String
-        var job: String
+    /// A part of the window: jobs created from one time to before another.
+    package struct Slice: Equatable, Sendable {
+        var from: String
+        /// Nil for the last one, which has no end.
+        var until: String?
     }
 
-    /// Where the last third of the window begins; nil when there is not enough of it to be worth a
-    /// second connection.
-    package func lastThird(_ connection: borrowing Connection) throws -> Place? {
-        let count = try connection.query(
-            "SELECT count(*) AS n FROM holdfast.job WHERE created_at > \(since)::timestamptz"
-        ).single().int("n")
-        guard count > 2 * Self.page else { return nil }
-        return try connection.query(
+    /// The window in parts of equal length in time, for two connections to share; one part when there is
+    /// not enough of it to be worth a second connection.
+    package func slices(_ connection: borrowing Connection) throws -> [Slice] {
+        let starts = try connection.query(
             """
-            SELECT created_at::text AS at, job_id FROM holdfast.job
-            WHERE created_at > \(since)::timestamptz ORDER BY job.created_at, job_id
-            OFFSET \(count / 3 * 2)::bigint LIMIT 1
+            SELECT (w.from_at + (w.until_at - w.from_at) * n / \(Self.sliceCount)::float8)::text
+                AS starts_at
+            FROM (SELECT min(created_at) AS from_at, max(created_at) AS until_at
+                FROM holdfast.job WHERE created_at > \(since)::timestamptz) w
+            CROSS JOIN generate_series(1, \(Self.sliceCount - 1)::integer) n
+            WHERE (SELECT count(*) FROM (SELECT FROM holdfast.job
+                WHERE created_at > \(since)::timestamptz LIMIT \(2 * Self.page)::bigint) j)
+                = \(2 * Self.page)::bigint
+            ORDER BY n
             """
-        ).first.map { Place(at: try $0.text("at"), job: try $0.text("job_id")) }
+        ).map { try $0.text("starts_at") }
+        return zip([since] + starts, starts.map(Optional.some) + [nil]).map(Slice.init)
     }
 
-    /// Matches the window from behind one place up to another; calls `body` for each page that has
-    /// findings.
+    /// Matches a part of the window; calls `body` for each page that has findings.
     /// - Returns: How many jobs were looked at.
-    package func window(
-        _ connection: borrowing Connection, after: Place?, upTo: Place?, shouldStop: () -> Bool,
+    package func match(
+        _ slice: Slice, _ connection: borrowing Connection, shouldStop: () -> Bool,
         _ body: ([FoundBreak]) throws -> Void
     ) throws -> Int {
-        var jobs = 0
-        var after = after ?? Place(at: since, job: "")
-        while !shouldStop() {
-            let page = try self.page(
-                connection,
-                """
-                SELECT examined, next_at, next_job, to_json(found)::text AS found
-                FROM holdfast.match_window(\(after.at)::timestamptz, \(after.job),
-                    \(upTo?.at)::timestamptz, \(upTo?.job), \(Self.page)::integer)
-                """, body)
-            guard let first = page else { break }
-            jobs += try first.int("examined")
-            after = Place(at: try first.text("next_at"), job: try first.text("next_job"))
+        try turn(
+            connection, shouldStop, body, from: Place(at: slice.from, id: ""),
+            next: { Place(at: try $0.text("next_at"), id: try $0.text("next_job")) }
+        ) { after in
+            """
+            SELECT examined, next_at, next_job, to_json(found)::text AS found
+            FROM holdfast.match_window(\(after.at)::timestamptz, \(after.id),
+                \(slice.until)::timestamptz, \(Self.page)::integer)
+            """
         }
-        return jobs
     }
 
-    /// Matches older jobs that still matter, and from the other side what providers, callbacks and
-    /// accounts say.
+    /// Matches older jobs that still matter.
     /// - Returns: How many jobs were looked at.
-    package func rest(
+    package func older(
         _ connection: borrowing Connection, shouldStop: () -> Bool,
         _ body: ([FoundBreak]) throws -> Void
     ) throws -> Int {
-        var jobs = 0
-        try turn(connection, shouldStop, body, from: "", next: "next_job") { after in
+        try turn(
+            connection, shouldStop, body, from: "", next: { try $0.text("next_job") }
+        ) { after in
             """
             SELECT examined, next_job, to_json(found)::text AS found
             FROM holdfast.match_older(\(since)::timestamptz, \(moved)::timestamptz, \(after),
                 \(Self.page)::integer)
             """
-        } examined: {
-            jobs += $0
         }
-        try turn(connection, shouldStop, body, from: "0", next: "next_id") { after in
+    }
+
+    /// Matches from the other side: what providers and callbacks say.
+    package func others(
+        _ connection: borrowing Connection, shouldStop: () -> Bool,
+        _ body: ([FoundBreak]) throws -> Void
+    ) throws {
+        _ = try turn(
+            connection, shouldStop, body, from: Place(at: since, id: "0"),
+            next: { Place(at: try $0.text("next_at"), id: try $0.text("next_id")) }
+        ) { after in
             """
-            SELECT examined, next_id::text AS next_id, to_json(found)::text AS found
-            FROM holdfast.match_usage(\(since)::timestamptz, \(after)::bigint,
+            SELECT examined, next_at, next_id::text AS next_id, to_json(found)::text AS found
+            FROM holdfast.match_usage(\(after.at)::timestamptz, \(after.id)::bigint,
                 \(Self.page)::integer)
             """
         }
-        try turn(connection, shouldStop, body, from: "0", next: "next_id") { after in
+        _ = try turn(
+            connection, shouldStop, body, from: 0, next: { try $0.int64("next_id") }
+        ) { after in
             """
-            SELECT examined, next_id::text AS next_id, to_json(found)::text AS found
+            SELECT examined, next_id, to_json(found)::text AS found
             FROM holdfast.match_callbacks(\(after)::bigint, \(Self.page)::integer)
-            """
-        }
-        try turn(connection, shouldStop, body, from: "", next: "next_account") { after in
-            """
-            SELECT examined, next_account, to_json(found)::text AS found
-            FROM holdfast.match_accounts(\(after), \(Self.page)::integer)
             """
         }
         _ = try page(
@@ -131,24 +135,46 @@ package struct Matching: Sendable {
             SELECT to_json(found)::text AS found
             FROM holdfast.match_rest(\(since)::timestamptz) AS found
             """, body)
-        return jobs
+    }
+
+    /// Matches accounts with what moved since the last day that is counted.
+    package func accounts(
+        _ connection: borrowing Connection, shouldStop: () -> Bool,
+        _ body: ([FoundBreak]) throws -> Void
+    ) throws {
+        _ = try turn(
+            connection, shouldStop, body, from: "", next: { try $0.text("next_account") }
+        ) { after in
+            """
+            SELECT examined, next_account, to_json(found)::text AS found
+            FROM holdfast.match_accounts(\(after), \(Self.page)::integer)
+            """
+        }
     }
 
     /// A break that was found outside the database.
     func found(_ json: String) throws -> FoundBreak { try FoundBreak(json: json, classes) }
 
-    /// Turns pages until there is none; the last row that names a place says where the next begins.
-    private func turn(
+    /// How far a page went, in the order of its rows.
+    private struct Place {
+        var at: String
+        var id: String
+    }
+
+    /// Turns pages until there is none; the first row of each says where the next begins.
+    /// - Returns: How many rows were looked at.
+    private func turn<Position>(
         _ connection: borrowing Connection, _ shouldStop: () -> Bool,
-        _ body: ([FoundBreak]) throws -> Void, from start: String, next: String,
-        _ query: (String) -> SQL, examined: (Int) -> Void = { _ in }
-    ) throws {
+        _ body: ([FoundBreak]) throws -> Void, from start: Position,
+        next: (Row) throws -> Position, _ query: (Position) -> SQL
+    ) throws -> Int {
+        var examined = 0
         var after = start
-        while !shouldStop() {
-            guard let row = try page(connection, query(after), body) else { return }
-            examined(try row.int("examined"))
-            after = try row.text(next)
+        while !shouldStop(), let row = try page(connection, query(after), body) {
+            examined += try row.int("examined")
+            after = try next(row)
         }
+        return examined
     }
 
     /// - Returns: The row that says how far the page went; nil when there was none.

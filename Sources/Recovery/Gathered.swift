@@ -8,9 +8,9 @@ struct Gathered: Sendable {
     var standing = 0
     var violations = 0
     /// The first findings, for people.
-    var findings: [FoundBreak] = []
+    var findings = FirstBreaks(limit: BooksReport.shown)
     /// What may be mended without judgement.
-    var fixes: [FoundBreak] = []
+    var fixes = FirstBreaks(limit: FixPlan.limit)
     /// Accounts whose books contradict themselves, and in how many places books do.
     var broken: Set<String> = []
     var contradictions = 0
@@ -18,8 +18,8 @@ struct Gathered: Sendable {
     mutating func take(_ found: [FoundBreak]) {
         standing += found.count
         violations += found.count { $0.isInvariant }
-        findings += found.prefix(max(0, BooksReport.shown - findings.count))
-        fixes += found.filter { $0.action != nil }.prefix(max(0, FixPlan.limit - fixes.count))
+        findings.add(found)
+        fixes.add(found.filter { $0.action != nil })
         for one in found where one.isIntegrity {
             contradictions += 1
             if let account = one.accountID { broken.insert(account) }
@@ -31,10 +31,28 @@ struct Gathered: Sendable {
         opened += other.opened
         standing += other.standing
         violations += other.violations
-        findings += other.findings
-        fixes += other.fixes
+        findings.add(other.findings.sorted)
+        fixes.add(other.fixes.sorted)
         broken.formUnion(other.broken)
         contradictions += other.contradictions
+    }
+}
+
+/// The first of many breaks by class and subject: the same ones in whatever order they come, so that
+/// two runs over the same books plan the same.
+struct FirstBreaks {
+    private let limit: Int
+    private var kept: [FoundBreak] = []
+
+    init(limit: Int) { self.limit = limit }
+
+    var sorted: [FoundBreak] {
+        Array(kept.sorted { ($0.kind, $0.subject) < ($1.kind, $1.subject) }.prefix(limit))
+    }
+
+    mutating func add(_ found: [FoundBreak]) {
+        kept += found
+        if kept.count > 2 * limit { kept = sorted }
     }
 }
 
@@ -44,9 +62,7 @@ extension BooksReport {
         run.count("breaks_found", gathered.opened)
         standing = gathered.standing
         violations = gathered.violations
-        findings = Array(
-            gathered.findings.sorted { ($0.kind, $0.subject) < ($1.kind, $1.subject) }
-                .prefix(Self.shown))
+        findings = gathered.findings.sorted
         plan = FixPlan(gathered)
     }
 }
@@ -55,13 +71,12 @@ extension FixPlan {
     /// Leaves out what must not be mended: accounts whose books contradict themselves, and everything
     /// when that is so in more than one place.
     init(_ gathered: Gathered) {
-        let sorted = gathered.fixes.sorted { ($0.kind, $0.subject) < ($1.kind, $1.subject) }
+        let sorted = gathered.fixes.sorted
         fixes =
             gathered.contradictions > 1
             ? []
             : sorted.filter { one in !(one.accountID.map(gathered.broken.contains) ?? false) }
         let left = sorted.count - fixes.count
-        fixes = Array(fixes.prefix(Self.limit))
         guard left > 0 else { return }
         heldBack.append(
             gathered.contradictions > 1

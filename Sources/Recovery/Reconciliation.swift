@@ -72,14 +72,14 @@ package struct Reconciliation: Sendable {
             report.run.count("breaks_closed", try breaks.closeResolved(connection))
         }
         let matching = try Matching(connection, run)
-        try match(connection, matching, &report, counting: last, isDryRun: isDryRun)
+        let jobs = try match(connection, matching, &report, counting: last, isDryRun: isDryRun)
         if apply {
             try mend(connection, &report, isDryRun: isDryRun)
         }
         if !isDryRun, !shouldStop() {
             report.run.count(
                 "breaks_closed", try breaks.closeHealed(connection, since: matching.begunAt))
-            if let last { try seal(connection, last, &report) }
+            if let last, let jobs { try seal(connection, last, jobs: jobs, &report) }
         }
         report.run.count("breaks_open", report.standing)
         report.day = try books.totals(connection, day: day)
@@ -98,60 +98,98 @@ package struct Reconciliation: Sendable {
             if try close.isLast(connection, day: day) { return day }
             try close.count(connection, day: day, shouldStop: shouldStop)
             if shouldStop() { return nil }
-            try seal(connection, day, &report)
+            try seal(connection, day, jobs: try close.jobs(connection, day: day), &report)
         }
         return nil
     }
 
     private func seal(
-        _ connection: borrowing Connection, _ day: String, _ report: inout BooksReport
+        _ connection: borrowing Connection, _ day: String, jobs: String,
+        _ report: inout BooksReport
     ) throws {
-        guard try close.seal(connection, day: day) else { return }
+        guard try close.seal(connection, day: day, jobs: jobs) else { return }
         report.run.count("days_closed")
         report.sealedDays.append(day)
     }
 
     /// Matches everything and counts the last day; what is much is done by two connections at once.
+    /// - Returns: What the last day's jobs came to; nil when there is no day to seal.
     private func match(
         _ connection: borrowing Connection, _ matching: Matching, _ report: inout BooksReport,
         counting day: String?, isDryRun: Bool
-    ) throws {
-        let third = try matching.lastThird(connection)
-        var gathered = Gathered()
-        var helper: Companion<Gathered>?
-        if let third {
+    ) throws -> String? {
+        let slices = Handout(try matching.slices(connection))
+        var books = CountedBooks()
+        var helper: Companion<CountedBooks>?
+        if slices.count > 1 {
             helper = Companion { [self] in
-                try help(matching, third, counting: day, isDryRun: isDryRun)
+                let connection = try connect()
+                var books = CountedBooks()
+                try count(connection, matching, day, &books, isDryRun: isDryRun)
+                try match(connection, matching, slices, &books.gathered, isDryRun: isDryRun)
+                return books
             }
         }
         let isAlone = helper == nil
         let outcome = Result {
-            if isAlone, let day { try close.count(connection, day: day, shouldStop: shouldStop) }
-            gathered.jobs += try matching.window(
-                connection, after: nil, upTo: isAlone ? nil : third, shouldStop: shouldStop
-            ) { try take(connection, $0, &gathered, isDryRun: isDryRun) }
-            gathered.jobs += try matching.rest(connection, shouldStop: shouldStop) {
-                try take(connection, $0, &gathered, isDryRun: isDryRun)
-            }
-            try checkSeals(connection, matching, &gathered, isDryRun: isDryRun)
+            if isAlone { try count(connection, matching, day, &books, isDryRun: isDryRun) }
+            try matchRest(connection, matching, &books.gathered, isDryRun: isDryRun)
+            try match(connection, matching, slices, &books.gathered, isDryRun: isDryRun)
         }
         // Joined also after an error: nothing of ours may run on beside a run that has ended.
-        if let helper = helper.take() { gathered.merge(try helper.join()) }
+        if let helper = helper.take() {
+            let other = try helper.join()
+            books.gathered.merge(other.gathered)
+            books.jobs = other.jobs
+        }
         try outcome.get()
-        report.take(gathered)
+        report.take(books.gathered)
+        return books.jobs
     }
 
-    /// The second connection's share: the last day is counted, then the last third is matched.
-    private func help(
-        _ matching: Matching, _ third: Matching.Place, counting day: String?, isDryRun: Bool
-    ) throws -> Gathered {
-        let connection = try connect()
+    private struct CountedBooks {
         var gathered = Gathered()
-        if let day { try close.count(connection, day: day, shouldStop: shouldStop) }
-        gathered.jobs = try matching.window(
-            connection, after: third, upTo: nil, shouldStop: shouldStop
-        ) { try take(connection, $0, &gathered, isDryRun: isDryRun) }
-        return gathered
+        var jobs: String?
+    }
+
+    /// Counts the last day, and matches the accounts with what moved after it: next to nothing then.
+    private func count(
+        _ connection: borrowing Connection, _ matching: Matching, _ day: String?,
+        _ books: inout CountedBooks, isDryRun: Bool
+    ) throws {
+        if let day {
+            try close.count(connection, day: day, shouldStop: shouldStop)
+            if !shouldStop() { books.jobs = try close.jobs(connection, day: day) }
+        }
+        try matching.accounts(connection, shouldStop: shouldStop) {
+            try take(connection, $0, &books.gathered, isDryRun: isDryRun)
+        }
+    }
+
+    /// Matches parts of the window until none is left.
+    private func match(
+        _ connection: borrowing Connection, _ matching: Matching, _ slices: Handout<Matching.Slice>,
+        _ gathered: inout Gathered, isDryRun: Bool
+    ) throws {
+        while !shouldStop(), let slice = slices.take() {
+            gathered.jobs += try matching.match(slice, connection, shouldStop: shouldStop) {
+                try take(connection, $0, &gathered, isDryRun: isDryRun)
+            }
+        }
+    }
+
+    /// Matches older jobs, what providers and callbacks say, and the seals.
+    private func matchRest(
+        _ connection: borrowing Connection, _ matching: Matching, _ gathered: inout Gathered,
+        isDryRun: Bool
+    ) throws {
+        gathered.jobs += try matching.older(connection, shouldStop: shouldStop) {
+            try take(connection, $0, &gathered, isDryRun: isDryRun)
+        }
+        try matching.others(connection, shouldStop: shouldStop) {
+            try take(connection, $0, &gathered, isDryRun: isDryRun)
+        }
+        try checkSeals(connection, matching, &gathered, isDryRun: isDryRun)
     }
 
     private func checkSeals(

@@ -59,6 +59,10 @@ BEGIN
     INSERT INTO holdfast.dated_policy (key, model, valid_from, amount, counts) VALUES
         ('price', 'priced', '-infinity', 100, 'credits'), ('cost', 'costly', '-infinity', 2.5, 'credits')
         ON CONFLICT DO NOTHING;
+    INSERT INTO holdfast.offer (provider, endpoint, kind, model, first_used_at, last_used_at)
+    SELECT p.provider, '', 'video', m.model, day_, day_
+    FROM holdfast.provider p CROSS JOIN (VALUES ('priced'), ('costly')) m (model)
+    ON CONFLICT DO NOTHING;
     INSERT INTO holdfast.usage_import (provider, file_name, file_sha256, actor, imported_at, lines,
         new_lines, bad_lines, first_at, last_at)
     SELECT p.provider, 'bill.csv', '', 'person:test', now_, 0, 0, 0, day_ - interval '5 days',

@@ -68,6 +68,9 @@ BEGIN
         CASE p.fate WHEN 'waived' THEN p.credits ELSE 0 END,
         p.created_at, p.created_at, p.created_at, p.created_at + p.took, p.created_at + p.took
     FROM plan p;
+    INSERT INTO holdfast.offer (provider, endpoint, kind, model, first_used_at, last_used_at)
+    SELECT p.provider, '', 'video', p.model, min(p.created_at), max(p.created_at) FROM plan p
+    GROUP BY p.provider, p.model ON CONFLICT DO NOTHING;
     INSERT INTO holdfast.transfer (transfer_id, kind, account_id, job_id, debit, credit, amount,
         reason, actor, created_at)
     SELECT l.kind || ':' || p.job_id || CASE l.kind WHEN 'refund' THEN ':0' ELSE '' END, l.kind,

@@ -6,7 +6,8 @@ CREATE TYPE holdfast.resolution AS (job_id text, action text, amount bigint, cau
 -- The customer's share for the files that are there: whole credits, never more than the hold.
 CREATE FUNCTION holdfast.share(credits bigint, stored integer, expected integer) RETURNS bigint
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT floor(credits::numeric * least(stored, expected) / expected)::bigint
+    SELECT CASE WHEN stored >= expected THEN credits
+        ELSE floor(credits::numeric * stored / expected)::bigint END
 $$;
 
 -- The action that a move calls for: capture, void, charge, refund or waive, and its amount; no row

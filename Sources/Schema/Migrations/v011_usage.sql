@@ -35,6 +35,20 @@ LANGUAGE sql STABLE AS $$
     LIMIT 1
 $$;
 
+-- The same for all times, one row from each change to the next.
+CREATE FUNCTION holdfast.rate_periods(
+    wanted text, for_provider text, for_kind text, for_model text)
+RETURNS TABLE (amount numeric, counts text, valid_from timestamptz, valid_until timestamptz)
+LANGUAGE sql STABLE AS $$
+    SELECT r.amount, r.counts, c.valid_from,
+        lead(c.valid_from, 1, 'infinity') OVER (ORDER BY c.valid_from)
+    FROM (SELECT DISTINCT p.valid_from FROM holdfast.dated_policy p
+        WHERE p.key = wanted AND p.provider IN ('', for_provider) AND p.kind IN ('', for_kind)
+            AND p.model IN ('', for_model)) c
+    CROSS JOIN LATERAL holdfast.rate_at(
+        wanted, for_provider, for_kind, for_model, '', c.valid_from) r
+$$;
+
 -- An amount of a provider's unit as money at an instant, in millionths of the installation's currency,
 -- halves away from zero. A unit that is the currency itself counts 1. Null when no rate is known, and
 -- beyond 2^53, which is more than the books hold.

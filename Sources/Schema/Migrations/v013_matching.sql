@@ -9,88 +9,92 @@ CREATE TYPE holdfast.found_break AS (
     also text[], credits bigint, amount numeric, unit text, detail text, fix text, evidence jsonb,
     action text, moves bigint);
 
--- Everything that is known of a job beside its own row: what moved, ran, is kept, was charged and
--- called back.
-CREATE VIEW holdfast.job_fact (
-    job_id, account_id, provider, kind, model, state, blocked, blocked_reason, error_code,
-    task_id, credits, waived, expected_outputs, created_at, submitting_at, submitted_at,
-    finished_at, watch_until, last_heartbeat_at, last_healthy_at, has_pending_move,
-    columns_agree, hold, holds, paid, payments, charge, void, refund, paid_after_void,
-    refund_without_reason, bad_sides, bad_key, tasks, succeeded_tasks, dead_tasks, task_ended_at,
-    stored, waiting, lost, stored_at, expires_by, usage_lines, booked, unit, units, is_billed,
-    said, said_failed, said_succeeded, called_at)
-AS
-SELECT j.job_id, j.account_id, j.provider, j.kind, j.model, j.state, j.blocked, j.blocked_reason,
-    j.error_code, j.task_id, j.credits, j.waived, j.expected_outputs, j.created_at,
-    j.submitting_at, j.submitted_at, j.finished_at, j.watch_until, j.last_heartbeat_at,
-    j.last_healthy_at, j.pending_move IS NOT NULL,
-    (j.captured, j.voided, j.charged, j.refunded) = (coalesce(m.capture, 0),
-        coalesce(m.void, 0), coalesce(m.charge, 0), coalesce(m.refund, 0))
-        AND coalesce(m.hold, 0) IN (0, j.credits),
-    coalesce(m.hold, 0), coalesce(m.holds, 0), coalesce(m.capture, 0) + coalesce(m.charge, 0),
-    coalesce(m.payments, 0), coalesce(m.charge, 0), coalesce(m.void, 0), coalesce(m.refund, 0),
-    coalesce(m.paid_after_void, false), coalesce(m.refund_without_reason, false), m.bad_sides,
-    m.bad_key, coalesce(r.tasks, 0), coalesce(r.succeeded, 0), coalesce(r.dead, 0), r.ended_at,
-    coalesce(k.stored, 0), coalesce(k.waiting, 0), coalesce(k.lost, 0), k.stored_at,
-    k.expires_by, coalesce(u.lines, 0), u.booked, u.unit, coalesce(u.units, 0),
-    coalesce(u.is_billed, false), u.said, coalesce(u.said_failed, false),
-    coalesce(u.said_succeeded, false), c.called_at
-FROM holdfast.job j
-LEFT JOIN LATERAL (
-    SELECT coalesce(sum(t.amount) FILTER (WHERE t.kind = 'hold'), 0)::bigint AS hold,
-        count(*) FILTER (WHERE t.kind = 'hold')::integer AS holds,
-        coalesce(sum(t.amount) FILTER (WHERE t.kind = 'capture'), 0)::bigint AS capture,
-        coalesce(sum(t.amount) FILTER (WHERE t.kind = 'charge'), 0)::bigint AS charge,
-        coalesce(sum(t.amount) FILTER (WHERE t.kind = 'void'), 0)::bigint AS void,
-        coalesce(sum(t.amount) FILTER (WHERE t.kind = 'refund'), 0)::bigint AS refund,
-        count(*) FILTER (WHERE t.kind IN ('capture', 'charge'))::integer AS payments,
-        max(t.created_at) FILTER (WHERE t.kind = 'capture')
-            > min(t.created_at) FILTER (WHERE t.kind = 'void') AS paid_after_void,
-        bool_or(t.kind = 'refund' AND btrim(coalesce(t.reason, '')) = '')
-            AS refund_without_reason,
-        min(t.transfer_id) FILTER (WHERE t.amount <= 0 OR (t.kind, t.debit, t.credit) NOT IN (
-            ('hold', 'available', 'held'), ('capture', 'held', 'spent'),
-            ('void', 'held', 'available'), ('charge', 'available', 'spent'),
-            ('refund', 'spent', 'available'))) AS bad_sides,
-        min(t.transfer_id) FILTER (WHERE t.kind <> 'refund'
-                AND t.transfer_id <> t.kind || ':' || t.job_id
-            OR t.kind = 'refund'
-                AND left(t.transfer_id, length(t.job_id) + 8) <> 'refund:' || t.job_id || ':')
-            AS bad_key
-    FROM holdfast.transfer t WHERE t.job_id = j.job_id
-) m ON true
-LEFT JOIN LATERAL (
-    SELECT count(*)::integer AS tasks,
-        count(*) FILTER (WHERE t.state = 'succeeded')::integer AS succeeded,
-        count(*) FILTER (WHERE t.state IN ('failed', 'cancelled', 'expired'))::integer AS dead,
-        max(t.finished_at) AS ended_at
-    FROM holdfast.task t WHERE t.job_id = j.job_id
-) r ON true
-LEFT JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE a.state = 'stored' AND a.bytes > 0)::integer AS stored,
-        count(*) FILTER (WHERE a.state = 'pending')::integer AS waiting,
-        count(*) FILTER (WHERE a.state = 'lost')::integer AS lost,
-        max(a.stored_at) AS stored_at,
-        min(a.expires_by) FILTER (WHERE a.state = 'pending') AS expires_by
-    FROM holdfast.asset a WHERE a.job_id = j.job_id
-) k ON true
-LEFT JOIN LATERAL (
-    SELECT count(*)::integer AS lines, sum(l.booked) AS booked, min(l.unit) AS unit,
-        CASE WHEN min(l.unit) = max(l.unit) THEN 1 ELSE 2 END AS units,
-        bool_or(l.source IN ('billing', 'import')) AS is_billed,
-        sum(l.booked) FILTER (WHERE l.source IN ('verdict', 'list')) AS said,
-        bool_or(l.status IN ('failed', 'cancelled')) AS said_failed,
-        bool_or(l.status = 'succeeded') AS said_succeeded
-    FROM holdfast.task t JOIN holdfast.usage_line l
-        ON l.provider = t.provider AND l.task_id = t.task_id
-    WHERE t.job_id = j.job_id
-) u ON true
-LEFT JOIN LATERAL (
-    -- Of interest only as long as the job is open.
-    SELECT max(c.received_at) AS called_at FROM holdfast.callback c
-    WHERE c.job_id = j.job_id AND c.result = 'matched'
-        AND j.state IN ('created', 'submitted', 'running', 'timed_out')
-) c ON true;
+-- Everything that is known of these jobs beside their own rows: what moved, ran, is kept, was charged and
+-- called back. Each table is read once, in the order of the jobs, and joined by it.
+CREATE FUNCTION holdfast.job_facts(wanted text[])
+RETURNS TABLE (job_id text, account_id text, provider text, kind text, model text, state text,
+    blocked text, blocked_reason text, error_code text, task_id text, credits bigint, waived bigint,
+    expected_outputs integer, created_at timestamptz, submitting_at timestamptz,
+    submitted_at timestamptz, finished_at timestamptz, watch_until timestamptz,
+    last_heartbeat_at timestamptz, last_healthy_at timestamptz, has_pending_move boolean,
+    columns_agree boolean, hold bigint, holds integer, paid bigint, payments integer, charge bigint,
+    void bigint, refund bigint, paid_after_void boolean, refund_without_reason boolean,
+    bad_sides text, bad_key text, tasks integer, succeeded_tasks integer, dead_tasks integer,
+    task_ended_at timestamptz, stored integer, waiting integer, lost integer,
+    stored_at timestamptz, expires_by timestamptz, usage_lines integer, booked numeric, unit text,
+    units integer, is_billed boolean, said numeric, said_failed boolean, said_succeeded boolean,
+    called_at timestamptz)
+LANGUAGE sql STABLE AS $$
+    WITH moved AS (
+        SELECT t.job_id, coalesce(sum(t.amount) FILTER (WHERE t.kind = 'hold'), 0)::bigint AS hold,
+            count(*) FILTER (WHERE t.kind = 'hold')::integer AS holds,
+            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'capture'), 0)::bigint AS capture,
+            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'charge'), 0)::bigint AS charge,
+            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'void'), 0)::bigint AS void,
+            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'refund'), 0)::bigint AS refund,
+            count(*) FILTER (WHERE t.kind IN ('capture', 'charge'))::integer AS payments,
+            max(t.created_at) FILTER (WHERE t.kind = 'capture')
+                > min(t.created_at) FILTER (WHERE t.kind = 'void') AS paid_after_void,
+            bool_or(t.kind = 'refund' AND btrim(coalesce(t.reason, '')) = '')
+                AS refund_without_reason,
+            min(t.transfer_id) FILTER (WHERE t.amount <= 0 OR (t.kind, t.debit, t.credit) NOT IN (
+                ('hold', 'available', 'held'), ('capture', 'held', 'spent'),
+                ('void', 'held', 'available'), ('charge', 'available', 'spent'),
+                ('refund', 'spent', 'available'))) AS bad_sides,
+            min(t.transfer_id) FILTER (WHERE t.kind <> 'refund'
+                    AND t.transfer_id <> t.kind || ':' || t.job_id
+                OR t.kind = 'refund'
+                    AND left(t.transfer_id, length(t.job_id) + 8) <> 'refund:' || t.job_id || ':')
+                AS bad_key
+        FROM holdfast.transfer t WHERE t.job_id = ANY (wanted) GROUP BY t.job_id
+    ), ran AS (
+        SELECT t.job_id, count(*)::integer AS tasks,
+            count(*) FILTER (WHERE t.state = 'succeeded')::integer AS succeeded,
+            count(*) FILTER (WHERE t.state IN ('failed', 'cancelled', 'expired'))::integer AS dead,
+            max(t.finished_at) AS ended_at
+        FROM holdfast.task t WHERE t.job_id = ANY (wanted) GROUP BY t.job_id
+    ), kept AS (
+        SELECT a.job_id,
+            count(*) FILTER (WHERE a.state = 'stored' AND a.bytes > 0)::integer AS stored,
+            count(*) FILTER (WHERE a.state = 'pending')::integer AS waiting,
+            count(*) FILTER (WHERE a.state = 'lost')::integer AS lost,
+            max(a.stored_at) AS stored_at,
+            min(a.expires_by) FILTER (WHERE a.state = 'pending') AS expires_by
+        FROM holdfast.asset a WHERE a.job_id = ANY (wanted) GROUP BY a.job_id
+    ), used AS (
+        SELECT t.job_id, count(*)::integer AS lines, sum(l.booked) AS booked, min(l.unit) AS unit,
+            CASE WHEN min(l.unit) = max(l.unit) THEN 1 ELSE 2 END AS units,
+            bool_or(l.source IN ('billing', 'import')) AS is_billed,
+            sum(l.booked) FILTER (WHERE l.source IN ('verdict', 'list')) AS said,
+            bool_or(l.status IN ('failed', 'cancelled')) AS said_failed,
+            bool_or(l.status = 'succeeded') AS said_succeeded
+        FROM holdfast.task t JOIN holdfast.usage_line l
+            ON l.provider = t.provider AND l.task_id = t.task_id
+        WHERE t.job_id = ANY (wanted) GROUP BY t.job_id
+    )
+    SELECT j.job_id, j.account_id, j.provider, j.kind, j.model, j.state, j.blocked, j.blocked_reason,
+        j.error_code, j.task_id, j.credits, j.waived, j.expected_outputs, j.created_at,
+        j.submitting_at, j.submitted_at, j.finished_at, j.watch_until, j.last_heartbeat_at,
+        j.last_healthy_at, j.pending_move IS NOT NULL,
+        (j.captured, j.voided, j.charged, j.refunded) = (coalesce(m.capture, 0),
+            coalesce(m.void, 0), coalesce(m.charge, 0), coalesce(m.refund, 0))
+            AND coalesce(m.hold, 0) IN (0, j.credits),
+        coalesce(m.hold, 0), coalesce(m.holds, 0), coalesce(m.capture, 0) + coalesce(m.charge, 0),
+        coalesce(m.payments, 0), coalesce(m.charge, 0), coalesce(m.void, 0), coalesce(m.refund, 0),
+        coalesce(m.paid_after_void, false), coalesce(m.refund_without_reason, false), m.bad_sides,
+        m.bad_key, coalesce(r.tasks, 0), coalesce(r.succeeded, 0), coalesce(r.dead, 0), r.ended_at,
+        coalesce(k.stored, 0), coalesce(k.waiting, 0), coalesce(k.lost, 0), k.stored_at,
+        k.expires_by, coalesce(u.lines, 0), u.booked, u.unit, coalesce(u.units, 0),
+        coalesce(u.is_billed, false), u.said, coalesce(u.said_failed, false),
+        coalesce(u.said_succeeded, false),
+        -- Of interest only as long as the job is open.
+        CASE WHEN j.state IN ('created', 'submitted', 'running', 'timed_out') THEN (
+            SELECT max(c.received_at) FROM holdfast.callback c
+            WHERE c.job_id = j.job_id AND c.result = 'matched') END
+    FROM holdfast.job j LEFT JOIN moved m USING (job_id) LEFT JOIN ran r USING (job_id)
+    LEFT JOIN kept k USING (job_id) LEFT JOIN used u USING (job_id)
+    WHERE j.job_id = ANY (wanted)
+$$;
 
 -- The breaks of these jobs, one row for each job that has any: the class that comes first, what a
 -- run may do about it, and the other classes beside it.
@@ -102,15 +106,21 @@ SET search_path = holdfast, pg_temp SET jit = off SET enable_seqscan = off
 SET max_parallel_workers_per_gather = 0 AS $$
 DECLARE
     now_ timestamptz := clock();
-    has_prices boolean := EXISTS (SELECT FROM dated_policy WHERE key = 'price');
-    has_costs boolean := EXISTS (SELECT FROM dated_policy WHERE key = 'cost');
     tolerance numeric := rtrim(policy_value('cost_tolerance'), '%')::numeric / 100;
     billing_grace interval := policy_interval('billing_grace');
     -- What is younger may still be on its way from one program to the next.
     settling interval := '15 minutes';
 BEGIN
     RETURN QUERY
-    WITH known AS (
+    WITH offered AS MATERIALIZED (
+        SELECT DISTINCT o.provider, o.kind, o.model FROM offer o
+    ), price AS MATERIALIZED (
+        SELECT o.*, r.* FROM offered o
+        CROSS JOIN LATERAL rate_periods('price', o.provider, o.kind, o.model) r
+    ), cost AS MATERIALIZED (
+        SELECT o.*, r.* FROM offered o
+        CROSS JOIN LATERAL rate_periods('cost', o.provider, o.kind, o.model) r
+    ), known AS (
         SELECT f.*, f.paid - f.refund AS net, f.hold - f.void - (f.paid - f.charge) AS standing,
             f.state IN ('failed', 'abandoned', 'dismissed') AS is_closed,
             f.state IN ('created', 'submitted', 'running', 'timed_out') AS is_open,
@@ -124,12 +134,14 @@ BEGIN
                     + 2 * policy_interval('deadline', f.provider, f.kind, f.model) < now_
                 WHEN f.state = 'timed_out' THEN f.watch_until < now_ - settling
                 ELSE false END AS is_over
-        FROM job_fact f
-        LEFT JOIN LATERAL (SELECT d.amount FROM rate_at('price', f.provider, f.kind, f.model, '',
-            f.created_at) d WHERE has_prices AND f.paid > 0) price ON true
-        LEFT JOIN LATERAL (SELECT d.amount, d.counts FROM rate_at('cost', f.provider, f.kind,
-            f.model, '', f.created_at) d WHERE has_costs AND f.state = 'delivered') cost ON true
-        WHERE f.job_id = ANY (wanted)
+        FROM job_facts(wanted) f
+        LEFT JOIN price ON (price.provider, price.kind, price.model)
+                = (f.provider, f.kind, f.model)
+            AND f.created_at >= price.valid_from AND f.created_at < price.valid_until
+        LEFT JOIN cost ON (cost.provider, cost.kind, cost.model) = (f.provider, f.kind, f.model)
+            AND f.created_at >= cost.valid_from AND f.created_at < cost.valid_until
+        -- Keeps each figure worked out once, and not again wherever it is named below.
+        OFFSET 0
     ), judged AS (
         SELECT k.*, array_remove(ARRAY[
             CASE WHEN k.bad_sides IS NOT NULL OR (k.paid > 0 AND k.holds = 0)

@@ -8,8 +8,11 @@ CREATE TABLE holdfast.business_day (
     starts_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,
     state text NOT NULL CHECK (state IN ('closing', 'sealed')),
-    -- What was committed when its close began.
+    -- What was committed when its close began. Of that, no entry of this day has a smaller sequence than
+    -- the first of these, and none of a later day a smaller one than the second.
     seen pg_snapshot NOT NULL,
+    first_sequence bigint NOT NULL,
+    next_sequence bigint NOT NULL,
     -- How far an unfinished close has come.
     phase text NOT NULL DEFAULT 'late'
         CHECK (phase IN ('late', 'entries', 'usage', 'accounts', 'figures', 'counted')),
@@ -137,7 +140,10 @@ BEGIN
         OR (TG_OP = 'UPDATE' AND OLD.day <> NEW.day) THEN
         RAISE EXCEPTION 'the books of % are sealed', touched USING ERRCODE = 'HF011';
     END IF;
-    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    RETURN NEW;
 END $$;
 
 CREATE FUNCTION holdfast.refuse_reopening() RETURNS trigger

@@ -1,14 +1,21 @@
 -- The close of a day: its entries are counted page by page, then it is sealed and chained to the day
 -- before.
 
--- The first sequence that an entry of no sealed day can have: lets what moved since be found without
--- reading what is sealed.
+-- The smallest sequence of what was committed later: never looked for in the whole table.
+CREATE FUNCTION holdfast.unseen_sequence(seen pg_snapshot) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = holdfast, pg_temp SET enable_seqscan = off SET jit = off AS $$
+    SELECT min(t.sequence) FROM transfer t WHERE t.xact >= pg_snapshot_xmin(seen)
+$$;
+
+-- No entry that belongs to no day up to this one has a smaller sequence: lets what moved since be found
+-- without reading what came before. What the next close saw is known from its beginning.
 CREATE FUNCTION holdfast.first_open_sequence(last holdfast.business_day) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-    SELECT CASE WHEN last.day IS NULL THEN 0 ELSE least(
-        (SELECT min(t.sequence) FROM transfer t WHERE t.created_at >= last.ends_at),
-        (SELECT min(t.sequence) FROM transfer t WHERE t.xact >= pg_snapshot_xmin(last.seen)),
-        9223372036854775807) END
+    SELECT CASE WHEN last.day IS NULL THEN 0 ELSE coalesce(
+        (SELECT least(n.first_sequence, unseen_sequence(n.seen)) FROM business_day n
+            WHERE n.day > last.day ORDER BY n.day LIMIT 1),
+        least(last.next_sequence, unseen_sequence(last.seen))) END
 $$;
 
 -- Begins the close of the next day that is over, or goes on with one that was begun; no row when no day
@@ -47,16 +54,18 @@ BEGIN
         IF next.ends_at + interval '5 minutes' > now_ THEN
             RETURN;
         END IF;
-        INSERT INTO business_day (day, zone, starts_at, ends_at, state, seen, version)
-        VALUES (next.day, zone_, next.starts_at, next.ends_at, 'closing', pg_current_snapshot(),
-            with_version);
+        INSERT INTO business_day (day, zone, starts_at, ends_at, state, seen, first_sequence,
+            next_sequence, version)
+        SELECT next.day, zone_, next.starts_at, next.ends_at, 'closing', pg_current_snapshot(),
+            first_open_sequence(last), coalesce((SELECT min(t.sequence) FROM transfer t
+                WHERE t.created_at >= next.ends_at), 9223372036854775807), with_version;
     END IF;
     RETURN QUERY SELECT next.day;
 END $$;
 
 -- Entries, lines or accounts of one page: a fraction of a second's work. Digests are taken page by page,
 -- so that another size would be another digest.
-CREATE FUNCTION holdfast.close_page() RETURNS integer LANGUAGE sql IMMUTABLE AS $$ SELECT 5000 $$;
+CREATE FUNCTION holdfast.close_page() RETURNS integer LANGUAGE sql IMMUTABLE AS $$ SELECT 10000 $$;
 
 CREATE FUNCTION holdfast.digest_on(running text, page text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
@@ -160,7 +169,7 @@ BEGIN
         ON CONFLICT (day, provider, model, kind) DO UPDATE SET earned = m.earned + excluded.earned
     )
     SELECT count(*) AS entries, string_agg(p.line, E'\n' ORDER BY p.at, p.id) AS lines,
-        max(p.at) AS at, (array_agg(p.id ORDER BY p.at DESC, p.id DESC))[1] AS id
+        max(p.at) AS at, (SELECT l.id FROM page l ORDER BY l.at DESC, l.id DESC LIMIT 1) AS id
     INTO counted FROM page p;
     UPDATE business_day b SET entries = d.entries + counted.entries,
         running_digest = digest_on(d.running_digest, counted.lines),
@@ -192,7 +201,7 @@ BEGIN
             leaked = u.leaked + excluded.leaked
     )
     SELECT count(*) AS entries, string_agg(p.line, E'\n' ORDER BY p.at, p.id) AS lines,
-        max(p.at) AS at, (array_agg(p.id ORDER BY p.at DESC, p.id DESC))[1] AS id
+        max(p.at) AS at, (SELECT l.id FROM page l ORDER BY l.at DESC, l.id DESC LIMIT 1) AS id
     INTO counted FROM page p;
     UPDATE business_day b SET usage_lines = d.usage_lines + counted.entries,
         running_digest = digest_on(d.running_digest, counted.lines),
@@ -209,7 +218,6 @@ SET enable_seqscan = off AS $$
 DECLARE
     page text[];
     before business_day;
-    floor bigint;
 BEGIN
     SELECT array_agg(a.account_id) INTO page
     FROM (SELECT a.account_id FROM account a WHERE a.account_id > d.after_account
@@ -219,7 +227,6 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO before FROM business_day b WHERE b.day < d.day ORDER BY b.day DESC LIMIT 1;
-    floor := first_open_sequence(before);
     INSERT INTO account_day (day, account_id, opening_available, opening_held, opening_spent,
         granted, held, captured, voided, charged, refunded, adjusted, closing_available,
         closing_held, closing_spent, entries)
@@ -240,7 +247,7 @@ BEGIN
                 FILTER (WHERE t.kind = 'adjustment'), 0)::bigint AS adjusted,
             count(*) AS entries
         FROM transfer t
-        WHERE t.account_id = ANY (page) AND t.sequence >= floor AND t.created_at < d.ends_at
+        WHERE t.account_id = ANY (page) AND t.sequence >= d.first_sequence AND t.created_at < d.ends_at
             AND pg_visible_in_snapshot(t.xact, d.seen)
             AND (before.day IS NULL OR t.created_at >= before.ends_at
                 OR NOT pg_visible_in_snapshot(t.xact, before.seen))

@@ -1,24 +1,23 @@
 -- Page by page: the jobs of the books' window and older ones that still matter, and from the other
 -- side what providers, callbacks and accounts say.
 
--- A page of what the window of the books covers: jobs by their age, behind one place and up to another,
+-- A page of what the window of the books covers: jobs by their age, behind one place and before a time,
 -- or to the end. Every row says how far the page went; a row without a break says only that. No row:
 -- the end.
 CREATE FUNCTION holdfast.match_window(
-    after_at timestamptz, after_job text, up_to_at timestamptz, up_to_job text, most integer)
+    after_at timestamptz, after_job text, until timestamptz, most integer)
 RETURNS TABLE (examined integer, next_at text, next_job text, found holdfast.found_break)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     page text[];
 BEGIN
-    SELECT array_agg(j.job_id), count(*), (array_agg(j.created_at::text ORDER BY j.rank DESC))[1],
-        (array_agg(j.job_id ORDER BY j.rank DESC))[1]
-    INTO page, examined, next_at, next_job
-    FROM (SELECT j.job_id, j.created_at, row_number() OVER (ORDER BY j.created_at, j.job_id) AS rank
-        FROM job j WHERE (j.created_at, j.job_id) > (after_at, after_job)
-            AND (j.created_at, j.job_id) <= (coalesce(up_to_at, 'infinity'), coalesce(up_to_job, ''))
+    SELECT array_agg(j.job_id), count(*) INTO page, examined
+    FROM (SELECT j.job_id FROM job j WHERE (j.created_at, j.job_id) > (after_at, after_job)
+            AND j.created_at < coalesce(until, 'infinity')
         ORDER BY j.created_at, j.job_id LIMIT most) j;
+    SELECT j.created_at::text, j.job_id INTO next_at, next_job
+    FROM job j WHERE j.job_id = page[examined];
     IF examined > 0 THEN
         RETURN QUERY SELECT examined, next_at, next_job, NULL::found_break;
         RETURN QUERY SELECT 0, NULL::text, NULL::text, m FROM match_jobs(page) m;
@@ -59,39 +58,43 @@ BEGIN
     END IF;
 END $$;
 
--- A page of usage lines whose task no job knows; one row for each task.
-CREATE FUNCTION holdfast.match_usage(since timestamptz, after_id bigint, most integer)
-RETURNS TABLE (examined integer, next_id bigint, found holdfast.found_break)
+-- A page of usage lines whose task no job knows, in the order in which they came to be known; one row for
+-- each task.
+CREATE FUNCTION holdfast.match_usage(after_at timestamptz, after_id bigint, most integer)
+RETURNS TABLE (examined integer, next_at text, next_id bigint, found holdfast.found_break)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    first_id bigint := greatest(after_id, coalesce((SELECT min(l.usage_id) - 1 FROM usage_line l
-        WHERE l.recorded_at >= since), 9223372036854775807));
+    page bigint[];
 BEGIN
-    SELECT count(*), max(p.usage_id) INTO examined, next_id FROM (
-        SELECT l.usage_id FROM usage_line l WHERE l.usage_id > first_id
-        ORDER BY l.usage_id LIMIT most) p;
+    SELECT array_agg(p.usage_id), count(*) INTO page, examined FROM (
+        SELECT l.usage_id FROM usage_line l
+        WHERE (l.recorded_at, l.usage_id) > (after_at, after_id)
+        ORDER BY l.recorded_at, l.usage_id LIMIT most) p;
     IF examined > 0 THEN
-        RETURN QUERY SELECT examined, next_id, NULL::found_break;
+        SELECT l.recorded_at::text, l.usage_id INTO next_at, next_id
+        FROM usage_line l WHERE l.usage_id = page[examined];
+        RETURN QUERY SELECT examined, next_at, next_id, NULL::found_break;
         RETURN QUERY
-        WITH unknown AS (
-            SELECT DISTINCT l.provider, l.task_id, CASE WHEN l.task_id IS NULL THEN l.line_key END
-                AS line_key
+        WITH unknown AS MATERIALIZED (
+            SELECT l.provider, l.task_id, l.line_key, l.booked, l.unit, l.happened_at, l.source
             FROM usage_line l
-            WHERE l.usage_id > first_id AND l.usage_id <= next_id
+            WHERE l.usage_id = ANY (page)
                 AND NOT EXISTS (SELECT FROM task t
                     WHERE t.provider = l.provider AND t.task_id = l.task_id)
                 AND NOT EXISTS (SELECT FROM job j WHERE j.job_id = l.job_id)
         ), summed AS (
-            SELECT u.provider, coalesce(u.task_id, u.line_key) AS name, u.task_id,
-                sum(l.booked) AS booked, min(l.unit) AS unit, min(l.happened_at) AS happened_at,
-                min(l.source) AS source
-            FROM unknown u JOIN usage_line l ON l.provider = u.provider AND (l.task_id = u.task_id
-                OR u.task_id IS NULL AND l.line_key = u.line_key)
-            GROUP BY u.provider, coalesce(u.task_id, u.line_key), u.task_id
+            SELECT l.provider, l.task_id AS name, l.task_id, sum(l.booked) AS booked,
+                min(l.unit) AS unit, min(l.happened_at) AS happened_at, min(l.source) AS source
+            FROM (SELECT DISTINCT u.provider, u.task_id FROM unknown u) u
+            JOIN usage_line l ON l.provider = u.provider AND l.task_id = u.task_id
+            GROUP BY l.provider, l.task_id
+            UNION ALL
+            SELECT u.provider, u.line_key, NULL, u.booked, u.unit, u.happened_at, u.source
+            FROM unknown u WHERE u.task_id IS NULL
         )
-        SELECT 0, NULL::bigint, ROW('provider-billed-no-job', s.provider || '/' || s.name, NULL, NULL,
+        SELECT 0, NULL::text, NULL::bigint, ROW('provider-billed-no-job', s.provider || '/' || s.name, NULL, NULL,
             s.provider, NULL, s.task_id, '{}', NULL, s.booked, s.unit,
             format('charged %s %s at %s, and no job has this task', s.booked, s.unit,
                 utc(s.happened_at)),
@@ -237,8 +240,9 @@ BEGIN
     ORDER BY 2;
 END $$;
 
--- A page of accounts whose balances differ from the last sealed figures and what moved since. Only
--- what moved since is read, so that the cost does not grow with history.
+-- A page of accounts whose balances differ from what they were at the end of the last day that is
+-- counted, and what moved since. Only what moved since is read, so that the cost does not grow with
+-- history.
 CREATE FUNCTION holdfast.match_accounts(after text, most integer)
 RETURNS TABLE (examined integer, next_account text, found holdfast.found_break)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -247,7 +251,7 @@ SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET 
 DECLARE
     page text[];
     last business_day;
-    floor bigint;
+    first_open bigint;
 BEGIN
     SELECT array_agg(a.account_id), count(*), max(a.account_id)
     INTO page, examined, next_account
@@ -256,15 +260,15 @@ BEGIN
     IF examined = 0 THEN
         RETURN;
     END IF;
-    SELECT * INTO last FROM business_day WHERE state = 'sealed' ORDER BY day DESC LIMIT 1;
-    floor := first_open_sequence(last);
+    SELECT * INTO last FROM business_day
+    WHERE state = 'sealed' OR phase IN ('figures', 'counted') ORDER BY day DESC LIMIT 1;
+    first_open := first_open_sequence(last);
     RETURN QUERY SELECT examined, next_account, NULL::found_break;
     RETURN QUERY
     WITH closed AS MATERIALIZED (
         SELECT DISTINCT ON (d.account_id) d.account_id, d.closing_available, d.closing_held,
             d.closing_spent
-        FROM account_day d JOIN business_day b USING (day)
-        WHERE d.account_id = ANY (page) AND b.state = 'sealed'
+        FROM account_day d WHERE d.account_id = ANY (page) AND d.day <= last.day
         ORDER BY d.account_id, d.day DESC
     ), since AS MATERIALIZED (
         SELECT t.account_id,
@@ -279,7 +283,7 @@ BEGIN
                     ('adjustment', 'issued', 'available'), ('adjustment', 'available', 'issued'))))
                 AS bad_sides
         FROM transfer t
-        WHERE t.account_id = ANY (page) AND t.sequence >= floor
+        WHERE t.account_id = ANY (page) AND t.sequence >= first_open
             AND (last.day IS NULL OR t.created_at >= last.ends_at
                 OR NOT pg_visible_in_snapshot(t.xact, last.seen))
         GROUP BY t.account_id
@@ -312,7 +316,7 @@ END $$;
 
 -- Every break as it stands now; for small installations whole, else page by page as above.
 CREATE VIEW holdfast.finding AS
-SELECT (f.found).* FROM holdfast.match_window('-infinity', '', NULL, NULL, 2147483647) f
+SELECT (f.found).* FROM holdfast.match_window('-infinity', '', NULL, 2147483647) f
 WHERE (f.found).class IS NOT NULL
 UNION ALL
 SELECT (f.found).* FROM holdfast.match_usage('-infinity', 0, 2147483647) f

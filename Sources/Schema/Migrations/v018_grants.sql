@@ -36,7 +36,7 @@ BEGIN
             holdfast.share(bigint, integer, integer),
             holdfast.rate_at(text, text, text, text, text, timestamptz),
             holdfast.money_micros(numeric, text, text, timestamptz),
-            holdfast.match_window(timestamptz, text, timestamptz, text, integer),
+            holdfast.match_window(timestamptz, text, timestamptz, integer),
             holdfast.match_older(timestamptz, timestamptz, text, integer),
             holdfast.match_usage(timestamptz, bigint, integer),
             holdfast.match_callbacks(bigint, integer), holdfast.match_accounts(text, integer),
