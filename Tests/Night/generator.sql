@@ -103,10 +103,10 @@ BEGIN
         p.created_at + interval '1 day', p.job_id || '.mp4', repeat('0', 64), 1000000,
         'https://files.example.com/' || p.n, p.created_at, p.created_at, p.created_at + p.took
     FROM plan p WHERE p.fate NOT IN ('failed', 'abandoned');
-    INSERT INTO holdfast.usage_line (provider, line_key, source, task_id, status, amount, unit,
-        booked, happened_at, recorded_at)
-    SELECT p.provider, 'task:task-' || p.n, 'verdict', 'task-' || p.n, 'succeeded', 2.5, 'credits',
-        2.5, p.created_at + p.took, p.created_at + p.took
+    INSERT INTO holdfast.usage_line (provider, line_key, source, task_id, job_id, model, status,
+        amount, unit, booked, happened_at, recorded_at)
+    SELECT p.provider, 'task:task-' || p.n, 'verdict', 'task-' || p.n, p.job_id, p.model,
+        'succeeded', 2.5, 'credits', 2.5, p.created_at + p.took, p.created_at + p.took
     FROM plan p WHERE p.fate NOT IN ('failed', 'abandoned')
     ORDER BY p.created_at, p.n;
     PERFORM night.balance();

@@ -73,6 +73,10 @@ LANGUAGE sql IMMUTABLE AS $$
         ELSE encode(sha256(convert_to(running || E'\n' || page, 'UTF8')), 'hex') END
 $$;
 
+-- Microseconds since 1970, exactly: a double holds them to a fraction of one until the year 2100.
+CREATE FUNCTION holdfast.micros(at timestamptz) RETURNS bigint
+LANGUAGE sql STABLE AS $$ SELECT round(date_part('epoch', at) * 1000000)::bigint $$;
+
 -- A page of a day's entries, each with the line that it is in the digest, the same for ever. Late ones
 -- are those that an earlier day would have had, if they had been committed when it was closed.
 CREATE FUNCTION holdfast.entries_of(
@@ -88,7 +92,7 @@ BEGIN
     RETURN QUERY
     SELECT t.created_at, t.sequence, concat_ws(E'\t', t.transfer_id, t.kind, t.account_id,
             coalesce(t.job_id, ''), t.debit, t.credit, t.amount,
-            (extract(epoch FROM t.created_at) * 1000000)::bigint), t.kind, t.job_id, t.amount
+            micros(t.created_at)), t.kind, t.job_id, t.amount
     FROM transfer t
     WHERE (t.created_at, t.sequence) > (after_at, after_id) AND CASE WHEN are_late
         THEN t.xact >= pg_snapshot_xmin(before) AND NOT pg_visible_in_snapshot(t.xact, before)
@@ -103,8 +107,8 @@ END $$;
 -- A page of the usage lines that came to be known on a day.
 CREATE FUNCTION holdfast.usage_of(
     d holdfast.business_day, after_at timestamptz, after_id bigint, most integer)
-RETURNS TABLE (at timestamptz, id bigint, line text, provider text, task_id text, job_id text,
-    unit text, booked numeric)
+RETURNS TABLE (at timestamptz, id bigint, line text, provider text, source text, task_id text,
+    job_id text, unit text, booked numeric)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 #variable_conflict use_column
@@ -115,8 +119,8 @@ BEGIN
     RETURN QUERY
     SELECT l.recorded_at, l.usage_id, concat_ws(E'\t', l.provider, l.line_key, l.source,
             coalesce(l.task_id, ''), l.unit, l.amount, l.booked,
-            (extract(epoch FROM l.recorded_at) * 1000000)::bigint), l.provider, l.task_id, l.job_id,
-        l.unit, l.booked
+            micros(l.recorded_at)), l.provider, l.source,
+        l.task_id, l.job_id, l.unit, l.booked
     FROM usage_line l
     WHERE (l.recorded_at, l.usage_id) > (after_at, after_id)
         -- What was written down long before it was committed is a matter of hours, not of days.
@@ -193,7 +197,10 @@ BEGIN
             sum(p.booked), coalesce(sum(p.booked) FILTER (WHERE j.job_id IS NULL OR (j.credits > 0
                 AND j.captured + j.charged - j.refunded <= 0
                 AND j.state IN ('delivered', 'failed', 'abandoned', 'dismissed'))), 0)
-        FROM page p LEFT JOIN task t ON t.provider = p.provider AND t.task_id = p.task_id
+        -- A verdict's line names the job that its task is of; a bill's may name anything.
+        FROM page p LEFT JOIN LATERAL (SELECT t.job_id FROM task t
+                WHERE (p.source <> 'verdict' OR p.job_id IS NULL)
+                    AND t.provider = p.provider AND t.task_id = p.task_id LIMIT 1) t ON true
             LEFT JOIN job j ON j.job_id = coalesce(t.job_id, p.job_id)
         GROUP BY p.provider, p.unit, coalesce(j.model, ''), coalesce(j.kind, '')
         ON CONFLICT (day, provider, unit, model, kind) DO UPDATE SET
@@ -285,20 +292,30 @@ SET search_path = holdfast, pg_temp SET jit = off AS $$
         SELECT j.provider, j.model, j.kind, count(*) AS opened FROM d JOIN job j
             ON j.created_at >= d.starts_at AND j.created_at < d.ends_at
         GROUP BY 1, 2, 3
-    ), ended AS (
-        SELECT j.provider, j.model, j.kind,
-            count(*) FILTER (WHERE j.state = 'delivered') AS delivered,
-            count(*) FILTER (WHERE j.state = 'failed') AS failed,
-            count(*) FILTER (WHERE j.state IN ('abandoned', 'dismissed')) AS abandoned,
-            percentile_disc(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM
-                j.finished_at - j.created_at)::bigint) FILTER (WHERE j.state = 'delivered') AS median,
-            percentile_disc(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM
-                j.finished_at - j.created_at)::bigint) FILTER (WHERE j.state = 'delivered') AS p95
+    ), ended AS MATERIALIZED (
+        -- Counted by seconds first: what is left to be put in order is little.
+        SELECT j.provider, j.model, j.kind, j.state, CASE WHEN j.state = 'delivered'
+                THEN date_part('epoch', j.finished_at - j.created_at)::bigint END AS seconds,
+            count(*) AS jobs
         FROM d JOIN job j ON j.finished_at >= d.starts_at AND j.finished_at < d.ends_at
-        GROUP BY 1, 2, 3
+        GROUP BY 1, 2, 3, 4, 5
+    ), ranked AS (
+        SELECT e.*, sum(e.jobs) OVER (PARTITION BY e.provider, e.model, e.kind, e.state) AS total,
+            sum(e.jobs) OVER (PARTITION BY e.provider, e.model, e.kind, e.state
+                ORDER BY e.seconds) AS up_to
+        FROM ended e
+    ), summed AS (
+        SELECT r.provider, r.model, r.kind,
+            coalesce(sum(r.jobs) FILTER (WHERE r.state = 'delivered'), 0) AS delivered,
+            coalesce(sum(r.jobs) FILTER (WHERE r.state = 'failed'), 0) AS failed,
+            coalesce(sum(r.jobs) FILTER (WHERE r.state IN ('abandoned', 'dismissed')), 0)
+                AS abandoned,
+            min(r.seconds) FILTER (WHERE r.up_to >= 0.5 * r.total) AS median,
+            min(r.seconds) FILTER (WHERE r.up_to >= 0.95 * r.total) AS p95
+        FROM ranked r GROUP BY r.provider, r.model, r.kind
     )
     SELECT coalesce(jsonb_agg(to_jsonb(m)), '[]') FROM (
-        SELECT * FROM opened FULL JOIN ended USING (provider, model, kind)) m
+        SELECT * FROM opened FULL JOIN summed USING (provider, model, kind)) m
 $$;
 
 -- Seals a day that is counted: its figures, its breaks, its digest. Money is counted at the rates in

@@ -63,24 +63,28 @@ END $$;
 CREATE FUNCTION holdfast.match_usage(after_at timestamptz, after_id bigint, most integer)
 RETURNS TABLE (examined integer, next_at text, next_id bigint, found holdfast.found_break)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+-- Lines are looked up one by one, and no whole table is read for a page of them.
+SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
-    page bigint[];
+    last_at timestamptz;
 BEGIN
-    SELECT array_agg(p.usage_id), count(*) INTO page, examined FROM (
-        SELECT l.usage_id FROM usage_line l
-        WHERE (l.recorded_at, l.usage_id) > (after_at, after_id)
-        ORDER BY l.recorded_at, l.usage_id LIMIT most) p;
+    SELECT p.place, p.recorded_at, p.usage_id INTO examined, last_at, next_id
+    FROM (SELECT l.recorded_at, l.usage_id,
+            row_number() OVER (ORDER BY l.recorded_at, l.usage_id) AS place
+        FROM usage_line l WHERE (l.recorded_at, l.usage_id) > (after_at, after_id)
+        ORDER BY l.recorded_at, l.usage_id LIMIT most) p
+    ORDER BY p.place DESC LIMIT 1;
     IF examined > 0 THEN
-        SELECT l.recorded_at::text, l.usage_id INTO next_at, next_id
-        FROM usage_line l WHERE l.usage_id = page[examined];
+        next_at := last_at::text;
         RETURN QUERY SELECT examined, next_at, next_id, NULL::found_break;
         RETURN QUERY
         WITH unknown AS MATERIALIZED (
             SELECT l.provider, l.task_id, l.line_key, l.booked, l.unit, l.happened_at, l.source
             FROM usage_line l
-            WHERE l.usage_id = ANY (page)
+            WHERE (l.recorded_at, l.usage_id) > (after_at, after_id)
+                AND (l.recorded_at, l.usage_id) <= (last_at, next_id)
                 AND NOT EXISTS (SELECT FROM task t
                     WHERE t.provider = l.provider AND t.task_id = l.task_id)
                 AND NOT EXISTS (SELECT FROM job j WHERE j.job_id = l.job_id)
@@ -94,8 +98,8 @@ BEGIN
             SELECT u.provider, u.line_key, NULL, u.booked, u.unit, u.happened_at, u.source
             FROM unknown u WHERE u.task_id IS NULL
         )
-        SELECT 0, NULL::text, NULL::bigint, ROW('provider-billed-no-job', s.provider || '/' || s.name, NULL, NULL,
-            s.provider, NULL, s.task_id, '{}', NULL, s.booked, s.unit,
+        SELECT 0, NULL::text, NULL::bigint, ROW('provider-billed-no-job',
+            s.provider || '/' || s.name, NULL, NULL, s.provider, NULL, s.task_id, '{}', NULL, s.booked, s.unit,
             format('charged %s %s at %s, and no job has this task', s.booked, s.unit,
                 utc(s.happened_at)),
             CASE WHEN s.task_id IS NULL
