@@ -7,7 +7,7 @@ package struct Matching: Sendable {
     /// Jobs, accounts, lines or callbacks of one page.
     package static let page = 5000
     /// Parts of the window that two connections share: enough for both to end at about the same time.
-    private static let sliceCount = 32
+    private static let sliceCount = 64
 
     let run: Run
     let classes: BreakClasses

@@ -51,8 +51,20 @@ LANGUAGE sql STABLE AS $$
         SELECT t.job_id, count(*)::integer AS tasks,
             count(*) FILTER (WHERE t.state = 'succeeded')::integer AS succeeded,
             count(*) FILTER (WHERE t.state IN ('failed', 'cancelled', 'expired'))::integer AS dead,
-            max(t.finished_at) AS ended_at
-        FROM holdfast.task t WHERE t.job_id = ANY (wanted) GROUP BY t.job_id
+            max(t.finished_at) AS ended_at, sum(u.lines)::integer AS lines, sum(u.booked) AS booked,
+            min(u.unit) AS unit, CASE WHEN min(u.unit) IS NULL THEN 0
+                WHEN min(u.unit) = max(u.last_unit) THEN 1 ELSE 2 END AS units,
+            bool_or(u.is_billed) AS is_billed, sum(u.said) AS said,
+            bool_or(u.said_failed) AS said_failed, bool_or(u.said_succeeded) AS said_succeeded
+        FROM holdfast.task t CROSS JOIN LATERAL (
+            SELECT count(*) AS lines, sum(l.booked) AS booked, min(l.unit) AS unit,
+                max(l.unit) AS last_unit, bool_or(l.source IN ('billing', 'import')) AS is_billed,
+                sum(l.booked) FILTER (WHERE l.source IN ('verdict', 'list')) AS said,
+                bool_or(l.status IN ('failed', 'cancelled')) AS said_failed,
+                bool_or(l.status = 'succeeded') AS said_succeeded
+            FROM holdfast.usage_line l
+            WHERE l.provider = t.provider AND l.task_id = t.task_id) u
+        WHERE t.job_id = ANY (wanted) GROUP BY t.job_id
     ), kept AS (
         SELECT a.job_id,
             count(*) FILTER (WHERE a.state = 'stored' AND a.bytes > 0)::integer AS stored,
@@ -61,16 +73,6 @@ LANGUAGE sql STABLE AS $$
             max(a.stored_at) AS stored_at,
             min(a.expires_by) FILTER (WHERE a.state = 'pending') AS expires_by
         FROM holdfast.asset a WHERE a.job_id = ANY (wanted) GROUP BY a.job_id
-    ), used AS (
-        SELECT t.job_id, count(*)::integer AS lines, sum(l.booked) AS booked, min(l.unit) AS unit,
-            CASE WHEN min(l.unit) = max(l.unit) THEN 1 ELSE 2 END AS units,
-            bool_or(l.source IN ('billing', 'import')) AS is_billed,
-            sum(l.booked) FILTER (WHERE l.source IN ('verdict', 'list')) AS said,
-            bool_or(l.status IN ('failed', 'cancelled')) AS said_failed,
-            bool_or(l.status = 'succeeded') AS said_succeeded
-        FROM holdfast.task t JOIN holdfast.usage_line l
-            ON l.provider = t.provider AND l.task_id = t.task_id
-        WHERE t.job_id = ANY (wanted) GROUP BY t.job_id
     )
     SELECT j.job_id, j.account_id, j.provider, j.kind, j.model, j.state, j.blocked, j.blocked_reason,
         j.error_code, j.task_id, j.credits, j.waived, j.expected_outputs, j.created_at,
@@ -84,15 +86,15 @@ LANGUAGE sql STABLE AS $$
         coalesce(m.paid_after_void, false), coalesce(m.refund_without_reason, false), m.bad_sides,
         m.bad_key, coalesce(r.tasks, 0), coalesce(r.succeeded, 0), coalesce(r.dead, 0), r.ended_at,
         coalesce(k.stored, 0), coalesce(k.waiting, 0), coalesce(k.lost, 0), k.stored_at,
-        k.expires_by, coalesce(u.lines, 0), u.booked, u.unit, coalesce(u.units, 0),
-        coalesce(u.is_billed, false), u.said, coalesce(u.said_failed, false),
-        coalesce(u.said_succeeded, false),
+        k.expires_by, coalesce(r.lines, 0), r.booked, r.unit, coalesce(r.units, 0),
+        coalesce(r.is_billed, false), r.said, coalesce(r.said_failed, false),
+        coalesce(r.said_succeeded, false),
         -- Of interest only as long as the job is open.
         CASE WHEN j.state IN ('created', 'submitted', 'running', 'timed_out') THEN (
             SELECT max(c.received_at) FROM holdfast.callback c
             WHERE c.job_id = j.job_id AND c.result = 'matched') END
     FROM holdfast.job j LEFT JOIN moved m USING (job_id) LEFT JOIN ran r USING (job_id)
-    LEFT JOIN kept k USING (job_id) LEFT JOIN used u USING (job_id)
+    LEFT JOIN kept k USING (job_id)
     WHERE j.job_id = ANY (wanted)
 $$;
 

@@ -11,13 +11,17 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS 
 #variable_conflict use_column
 DECLARE
     page text[];
+    last_at timestamptz;
 BEGIN
-    SELECT array_agg(j.job_id), count(*) INTO page, examined
-    FROM (SELECT j.job_id FROM job j WHERE (j.created_at, j.job_id) > (after_at, after_job)
+    -- In the order in which every index has them.
+    SELECT array_agg(j.job_id ORDER BY j.job_id), count(*), max(j.created_at)
+    INTO page, examined, last_at
+    FROM (SELECT j.job_id, j.created_at FROM job j
+        WHERE (j.created_at, j.job_id) > (after_at, after_job)
             AND j.created_at < coalesce(until, 'infinity')
         ORDER BY j.created_at, j.job_id LIMIT most) j;
-    SELECT j.created_at::text, j.job_id INTO next_at, next_job
-    FROM job j WHERE j.job_id = page[examined];
+    SELECT last_at::text, max(j.job_id) INTO next_at, next_job
+    FROM job j WHERE j.created_at = last_at AND j.job_id = ANY (page);
     IF examined > 0 THEN
         RETURN QUERY SELECT examined, next_at, next_job, NULL::found_break;
         RETURN QUERY SELECT 0, NULL::text, NULL::text, m FROM match_jobs(page) m;
