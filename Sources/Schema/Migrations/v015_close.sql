@@ -150,7 +150,7 @@ BEGIN
     CASE d.phase
     WHEN 'late', 'entries' THEN PERFORM count_entries(d, most);
     WHEN 'usage' THEN PERFORM count_usage(d, most);
-    WHEN 'accounts' THEN PERFORM count_accounts(d, most);
+    WHEN 'accounts' THEN PERFORM count_accounts(d, most / 2);
     ELSE PERFORM count_figures(d, most);
     END CASE;
     RETURN true;
@@ -243,22 +243,24 @@ BEGIN
             + m.refunded,
         coalesce(o.held, 0) + m.held - m.captured - m.voided,
         coalesce(o.spent, 0) + m.captured + m.charged - m.refunded, m.entries
-    FROM (SELECT t.account_id,
-            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'grant'), 0)::bigint AS granted,
-            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'hold'), 0)::bigint AS held,
-            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'capture'), 0)::bigint AS captured,
-            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'void'), 0)::bigint AS voided,
-            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'charge'), 0)::bigint AS charged,
-            coalesce(sum(t.amount) FILTER (WHERE t.kind = 'refund'), 0)::bigint AS refunded,
-            coalesce(sum(CASE t.credit WHEN 'available' THEN t.amount ELSE -t.amount END)
-                FILTER (WHERE t.kind = 'adjustment'), 0)::bigint AS adjusted,
-            count(*) AS entries
-        FROM transfer t
-        WHERE t.account_id = ANY (page) AND t.sequence >= d.first_sequence AND t.created_at < d.ends_at
-            AND pg_visible_in_snapshot(t.xact, d.seen)
-            AND (before.day IS NULL OR t.created_at >= before.ends_at
-                OR NOT pg_visible_in_snapshot(t.xact, before.seen))
-        GROUP BY t.account_id) m
+    FROM (SELECT k.account_id,
+            coalesce(sum(k.amount) FILTER (WHERE k.kind = 'grant'), 0)::bigint AS granted,
+            coalesce(sum(k.amount) FILTER (WHERE k.kind = 'hold'), 0)::bigint AS held,
+            coalesce(sum(k.amount) FILTER (WHERE k.kind = 'capture'), 0)::bigint AS captured,
+            coalesce(sum(k.amount) FILTER (WHERE k.kind = 'void'), 0)::bigint AS voided,
+            coalesce(sum(k.amount) FILTER (WHERE k.kind = 'charge'), 0)::bigint AS charged,
+            coalesce(sum(k.amount) FILTER (WHERE k.kind = 'refund'), 0)::bigint AS refunded,
+            coalesce(sum(CASE k.credit WHEN 'available' THEN k.amount ELSE -k.amount END)
+                FILTER (WHERE k.kind = 'adjustment'), 0)::bigint AS adjusted,
+            sum(k.entries) AS entries
+        FROM (SELECT t.account_id, t.kind, t.credit, sum(t.amount) AS amount, count(*) AS entries
+            FROM transfer t
+            WHERE t.account_id = ANY (page) AND t.sequence >= d.first_sequence
+                AND t.created_at < d.ends_at AND pg_visible_in_snapshot(t.xact, d.seen)
+                AND (before.day IS NULL OR t.created_at >= before.ends_at
+                    OR NOT pg_visible_in_snapshot(t.xact, before.seen))
+            GROUP BY t.account_id, t.kind, t.credit) k
+        GROUP BY k.account_id) m
     LEFT JOIN LATERAL (SELECT c.closing_available AS available, c.closing_held AS held,
             c.closing_spent AS spent
         FROM account_day c WHERE c.account_id = m.account_id AND c.day < d.day
