@@ -102,9 +102,10 @@ $$;
 -- run may do about it, and the other classes beside it.
 CREATE FUNCTION holdfast.match_jobs(wanted text[]) RETURNS SETOF holdfast.found_break
 LANGUAGE plpgsql STABLE SECURITY DEFINER
--- Whatever the planner thinks of the disk, a page is looked up, job by job, and never read out of
--- whole tables.
-SET search_path = holdfast, pg_temp SET jit = off SET enable_seqscan = off
+-- One plan for all pages, whatever the planner thinks of their size: jobs are looked up in the indexes,
+-- never read out of whole tables, and what was found is joined by hashing.
+SET search_path = holdfast, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off
 SET max_parallel_workers_per_gather = 0 AS $$
 DECLARE
     now_ timestamptz := clock();
