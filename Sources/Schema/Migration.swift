@@ -16,14 +16,15 @@ package struct Migration: Sendable {
         Migration(8, "people", PackageResources.v008_people_sql),
         Migration(9, "lists", PackageResources.v009_lists_sql),
         Migration(10, "callbacks", PackageResources.v010_callbacks_sql),
-        Migration(11, "usage", PackageResources.v011_usage_sql),
-        Migration(12, "breaks", PackageResources.v012_breaks_sql),
-        Migration(13, "matching", PackageResources.v013_matching_sql),
-        Migration(14, "days", PackageResources.v014_days_sql),
-        Migration(15, "close", PackageResources.v015_close_sql),
-        Migration(16, "both_ways", PackageResources.v016_both_ways_sql),
-        Migration(17, "fixes", PackageResources.v017_fixes_sql),
-        Migration(18, "grants", PackageResources.v018_grants_sql),
+        Migration(11, "rates", PackageResources.v011_rates_sql),
+        Migration(12, "usage", PackageResources.v012_usage_sql),
+        Migration(13, "breaks", PackageResources.v013_breaks_sql),
+        Migration(14, "matching", PackageResources.v014_matching_sql),
+        Migration(15, "days", PackageResources.v015_days_sql),
+        Migration(16, "close", PackageResources.v016_close_sql),
+        Migration(17, "both_ways", PackageResources.v017_both_ways_sql),
+        Migration(18, "fixes", PackageResources.v018_fixes_sql),
+        Migration(19, "grants", PackageResources.v019_grants_sql),
     ]
 
     /// The schema version that this build works with.
