@@ -52,8 +52,9 @@ package struct FileStep: Equatable, Sendable {
     package enum Kind: Equatable, Sendable {
         /// Key and upload are committed; the first byte may be written.
         case begun(key: String, uploadID: String, contentType: String)
-        /// All bytes are written and flushed, nothing is visible yet.
-        case complete(key: String, sha256: String, bytes: Int64)
+        /// All bytes are had, and flushed if they were written; nothing is visible yet.
+        case complete(
+            key: String, uploadID: String, contentType: String, sha256: String, bytes: Int64)
         /// The object is at its key, checked.
         case stored(key: String, sha256: String, bytes: Int64, publicURL: String)
         /// The provider gave another URL.
@@ -85,9 +86,11 @@ package struct FileStep: Equatable, Sendable {
             add("object_key", .string(key))
             add("upload_id", .string(uploadID))
             add("content_type", .string(contentType))
-        case .complete(let key, let sha256, let bytes):
+        case .complete(let key, let uploadID, let contentType, let sha256, let bytes):
             add("step", "complete")
             add("object_key", .string(key))
+            add("upload_id", .string(uploadID))
+            add("content_type", .string(contentType))
             add("sha256", .string(sha256))
             add("bytes", .integer(bytes))
         case .stored(let key, let sha256, let bytes, let publicURL):

@@ -15,6 +15,8 @@ final class Landing: DownloadSink {
         case head
         /// The type can be told; the transfer is paused until the upload is open.
         case ready
+        /// The upload is to be opened once its key is committed.
+        case opening
         case streaming
         /// Every byte is with the store, which makes them durable and then visible.
         case storing
@@ -28,7 +30,8 @@ final class Landing: DownloadSink {
     /// The source has sent all of it.
     var hasEnded = false
     var declaredType: String?
-    var key: ObjectKey?
+    /// What it is to become; known from the moment that its type is.
+    var object: NewObject?
     var upload: (any Upload)?
     var digest: Digest?
     /// Follows the file from its first byte, once its type is known.
@@ -94,6 +97,8 @@ final class Landing: DownloadSink {
     /// Whether a broken transfer can go on where it ended.
     var canResume: Bool { phase == .streaming && upload != nil && resumption.isPossible }
 
+    var key: ObjectKey? { object?.key }
+
     // MARK: Receiving
 
     func began(status: Int, headers: [Header]) -> Bool {
@@ -113,7 +118,7 @@ final class Landing: DownloadSink {
     func receive(_ bytes: UnsafeRawBufferPointer) -> SinkAnswer {
         switch phase {
         case .settling, .storing: return .stop
-        case .ready: return .pause
+        case .ready, .opening: return .pause
         case .head:
             head.append(contentsOf: bytes)
             received += Int64(bytes.count)
@@ -153,11 +158,10 @@ final class Landing: DownloadSink {
 
     /// Opens the upload; `whenChanged` as in `ObjectStore.begin`.
     func open(
-        _ store: any ObjectStore, _ object: NewObject, _ session: Session,
-        whenChanged: @escaping () -> Void
+        _ store: any ObjectStore, _ session: Session, whenChanged: @escaping () -> Void
     ) throws(Failure) {
+        guard let object else { return }
         upload = try store.begin(object, session, whenChanged: whenChanged)
-        key = object.key
         check = TruncationCheck(object.type)
         head.withUnsafeBytes { check?.take($0) }
         phase = .streaming

@@ -32,7 +32,8 @@ extension StorageMirror {
     }
 
     mutating func collect(_ connection: borrowing Connection) throws {
-        let wait = due.since == nil ? Duration.milliseconds(200) : DueSteps.patience
+        var wait = due.since == nil ? Duration.milliseconds(200) : DueSteps.patience
+        if !desk.isEmpty { wait = .zero }
         for completion in session.step(wait: wait) {
             if let rescue = rescues.removeValue(forKey: completion.tag) {
                 try take(rescue, completion.result, connection)
@@ -76,7 +77,7 @@ extension StorageMirror {
         switch landing.phase {
         case .head: landing.phase = .ready
         case .streaming: try finishIfEnded(landing, connection)
-        case .settling, .ready, .storing: break
+        case .settling, .ready, .opening, .storing: break
         }
     }
 

@@ -66,18 +66,18 @@ extension StorageMirror {
 
     /// Commits the steps that files have come to, in one transaction, and does what each permits.
     ///
-    /// Key and upload are committed before an upload is opened, and the digest before the object
+    /// Key and upload are committed before anything is written, and the digest before the object
     /// becomes visible.
     mutating func writeSteps(_ connection: borrowing Connection) throws {
+        try openReady(connection)
         guard isTimeToWrite() else { return }
-        let opening = try openable(connection)
+        let opening = landings.values.filter { $0.phase == .opening }
         let written = due
         due = DueSteps()
         let steps =
-            opening.map { begun($0.landing, $0.object) }
-            + written.finished.compactMap { landing in
-                landing.key.map { completion(landing, $0) }
-            } + written.stored.map { storedStep($0.landing, $0.key) }
+            opening.compactMap { begun($0) }
+            + written.finished.compactMap { completion($0, $0.key) }
+            + written.stored.map { storedStep($0.landing, $0.key) }
         guard !steps.isEmpty else { return }
         let results = try files.record(connection, steps)
         forgetLost(results)
@@ -85,12 +85,7 @@ extension StorageMirror {
         for landing in written.finished where isOurs(landing) {
             if let key = landing.key { publish(landing, as: key) }
         }
-        for (landing, object) in opening where isOurs(landing) {
-            try landing.open(target.store, object, session) { [desk] in
-                desk.put(landing, .changed)
-            }
-            try goOn(landing, connection)
-        }
+        for landing in opening where isOurs(landing) { try open(landing, connection) }
     }
 
     private func isOurs(_ landing: Landing) -> Bool { landings[landing.item.name] === landing }
@@ -101,8 +96,8 @@ extension StorageMirror {
         let landings = landings
         due.finished.removeAll { landings[$0.item.name] !== $0 }
         due.stored.removeAll { landings[$0.landing.item.name] !== $0.landing }
-        let ready = landings.values.count { $0.phase == .ready }
-        let count = ready + due.finished.count + due.stored.count
+        let opening = landings.values.count { $0.phase == .opening }
+        let count = opening + due.finished.count + due.stored.count
         guard count > 0 else {
             due.since = nil
             return false
@@ -112,29 +107,36 @@ extension StorageMirror {
         return count * 2 >= landings.count || ContinuousClock.now - since >= DueSteps.patience
     }
 
-    /// The files whose type is known now.
-    private mutating func openable(
-        _ connection: borrowing Connection
-    ) throws -> [(landing: Landing, object: NewObject)] {
-        var opening: [(landing: Landing, object: NewObject)] = []
+    /// Opens the uploads of files whose type is known now: at once, where nothing is written yet.
+    private mutating func openReady(_ connection: borrowing Connection) throws {
         for landing in landings.values where landing.phase == .ready {
             switch MediaType.detect(first: landing.head, declared: landing.declaredType) {
             case .refused(let reason):
                 drop(landing)
                 try rescue(
                     landing, "the source sent no media: \(reason)", isGone: false, connection)
-            case .media(let type): opening.append((landing, newObject(landing, type)))
+            case .media(let type):
+                let object = newObject(landing, type)
+                landing.object = object
+                landing.phase = .opening
+                if target.store.keepsInMemory(object) { try open(landing, connection) }
             }
         }
-        return opening
     }
 
-    private func begun(_ landing: Landing, _ object: NewObject) -> FileStep {
-        FileStep(
-            landing.item,
-            .begun(
-                key: object.key.description, uploadID: object.uploadID,
-                contentType: object.type.contentType))
+    private mutating func open(_ landing: Landing, _ connection: borrowing Connection) throws {
+        try landing.open(target.store, session) { [desk] in desk.put(landing, .changed) }
+        try goOn(landing, connection)
+    }
+
+    private func begun(_ landing: Landing) -> FileStep? {
+        landing.object.map { object in
+            FileStep(
+                landing.item,
+                .begun(
+                    key: object.key.description, uploadID: object.uploadID,
+                    contentType: object.type.contentType))
+        }
     }
 
     private func newObject(_ landing: Landing, _ type: MediaType) -> NewObject {
@@ -194,12 +196,14 @@ extension StorageMirror {
         landing.upload?.publish(as: key) { [desk] in desk.put(landing, .published(key, $0)) }
     }
 
-    private func completion(_ landing: Landing, _ key: ObjectKey) -> FileStep {
-        FileStep(
+    private func completion(_ landing: Landing, _ key: ObjectKey?) -> FileStep? {
+        guard let key, let object = landing.object, let digest = landing.digest else { return nil }
+        return FileStep(
             landing.item,
             .complete(
-                key: key.description, sha256: landing.digest?.sha256 ?? "",
-                bytes: Int64(landing.digest?.bytes ?? 0)))
+                key: key.description, uploadID: object.uploadID,
+                contentType: object.type.contentType, sha256: digest.sha256,
+                bytes: Int64(digest.bytes)))
     }
 
     /// Another object is at the key: the file goes to the next free one.
@@ -219,7 +223,7 @@ extension StorageMirror {
             ),
             // Whoever has a file fetched once more knows of the other object.
             status: files.purpose == .refetch ? .done : .needsPerson)
-        forgetLost(try files.record(connection, [completion(landing, next)]))
+        forgetLost(try files.record(connection, [completion(landing, next)].compactMap(\.self)))
         if isOurs(landing) { publish(landing, as: next) }
     }
 

@@ -41,7 +41,9 @@ struct Resumption {
         // A weak validator is the same for files that are not, byte for byte.
         etag = headers.first(named: "ETag").flatMap { $0.hasPrefix("\"") ? $0 : nil }
         modified = etag == nil ? headers.first(named: "Last-Modified") : nil
-        if headers.first(named: "Content-Encoding").map({ $0 != "identity" }) ?? false {
+        // Of a body in chunks the declared length says nothing (RFC 9112, section 6.3).
+        let isEncoded = headers.first(named: "Content-Encoding").map { $0 != "identity" } ?? false
+        if isEncoded || headers.first(named: "Transfer-Encoding") != nil {
             total = nil
         }
     }

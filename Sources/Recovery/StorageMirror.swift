@@ -229,6 +229,8 @@ final class Desk {
 
     private var news: [(landing: Landing, news: News)] = []
 
+    var isEmpty: Bool { news.isEmpty }
+
     func put(_ landing: Landing, _ item: News) { news.append((landing, item)) }
 
     func takeAll() -> [(landing: Landing, news: News)] {

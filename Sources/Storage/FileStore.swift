@@ -40,6 +40,8 @@ package struct FileStore: ObjectStore {
         if let linked { throw failure(linked, "make a hard link in", root) }
     }
 
+    package func keepsInMemory(_ object: NewObject) -> Bool { false }
+
     package func begin(
         _ object: NewObject, _ session: Session, whenChanged: @escaping () -> Void
     ) throws(Failure) -> any Upload {

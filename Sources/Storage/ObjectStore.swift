@@ -13,6 +13,11 @@ package protocol ObjectStore: Sendable {
     /// place and the fix, `disk_full` (69), or `storage_unavailable` (69).
     func check(_ session: Session, isThorough: Bool) throws(Failure)
 
+    /// Whether all of the object stays in this process's memory until `publish`.
+    ///
+    /// Then there is nothing that a crash could leave behind before that.
+    func keepsInMemory(_ object: NewObject) -> Bool
+
     /// Begins to store an object; nothing is visible under its key before `publish`.
     ///
     /// `whenChanged` is called when there is room again after `.full`, and when the upload failed.

@@ -25,6 +25,7 @@ package final class HostileSource: Sendable {
         case longer
         case noLength = "no-length"
         case chunked
+        case chunkedWithLength = "chunked-with-length"
         case stalls
         case trickles
         case expires

@@ -115,8 +115,34 @@ import Testing
         #expect(rest.contains("range"))
     }
 
-    private func fetching(_ urls: [String]) async throws -> RescueLine {
-        let line = try RescueLine()
+    /// What a host says of a file's length decides how it goes into a bucket, and may be untrue.
+    @Test(arguments: [
+        HostileSource.Behaviour.strongETag, .noLength, .chunked, .chunkedWithLength, .shorter,
+        .longer,
+    ])
+    func `in a bucket too, a file is there whole, or not at all`(
+        _ behaviour: HostileSource.Behaviour
+    ) async throws {
+        let source = try HostileSource(
+            behaviour, size: Self.size, head: Self.head, contentType: "video/mp4")
+        let peer = try S3Peer(.rclone)
+        let line = try await fetching([source.url], bucket: peer)
+        let report = try await line.report("storage-mirrorer", offset: "+1m")
+        guard behaviour != .shorter, behaviour != .longer else {
+            #expect(report["outcomes"]?["retry_later"]?.int == 1, "\(JSON.write(report))")
+            #expect(try peer.objects().isEmpty)
+            return
+        }
+        #expect(report["outcomes"]?["stored"]?.int == 1, "\(JSON.write(report))")
+        #expect(try peer.objects().count == 1)
+        let key = try line.value("SELECT object_key FROM holdfast.asset")
+        #expect(try peer.object("made/here/" + key)?.sha256 == source.sha256)
+    }
+
+    private func fetching(
+        _ urls: [String], bucket: S3Peer? = nil
+    ) async throws -> RescueLine {
+        let line = try RescueLine(bucket: bucket)
         try line.open("job-1", taskID: "task-1", task: nil)
         try line.sql("SELECT holdfast.finish_job('job-1', 'succeeded', \(urls)::text[])")
         return line

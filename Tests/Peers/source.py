@@ -38,6 +38,7 @@ BEHAVIOURS = {
     "longer": "declares a length that is larger than what it sends",
     "no-length": "ends the file with the connection",
     "chunked": "sends chunks and no length",
+    "chunked-with-length": "sends chunks, and a length that is smaller than the file",
     "stalls": "stops in the middle and keeps the connection",
     "trickles": "sends a byte now and then",
     "expires": "refuses with `status` after the first answer until it is refreshed",
@@ -218,7 +219,7 @@ class Source(Handler):
             declared = len(body)
         if file.behaviour == "longer":
             declared += file.shift
-        if file.behaviour in ("no-length", "chunked"):
+        if file.behaviour in ("no-length", "chunked", "chunked-with-length"):
             declared = None
         self.say(200, headers, body, file, declared)
 
@@ -229,8 +230,10 @@ class Source(Handler):
         self.send_header("Date", self.date_time_string())
         for name, value in headers.items():
             self.send_header(name, value)
-        chunked = file is not None and file.behaviour == "chunked"
+        chunked = file is not None and file.behaviour in ("chunked", "chunked-with-length")
         if chunked:
+            if file.behaviour == "chunked-with-length":
+                self.send_header("Content-Length", str(len(body) // 2))
             self.send_header("Transfer-Encoding", "chunked")
         elif declared is None:
             self.send_header("Connection", "close")

@@ -119,8 +119,9 @@ END $$;
 -- One step of one file.
 CREATE TYPE holdfast.file_step AS (
     job_id text, ordinal integer, token bigint,
-    -- begun (key and upload committed before the first byte is written), complete (digest known,
-    -- nothing visible yet), stored, refreshed (another URL), retry, lost.
+    -- begun (key and upload committed before the first byte is written; left out for a file that is
+    -- in memory whole before that), complete (the same, and the digest; nothing visible yet),
+    -- stored, refreshed (another URL), retry, lost.
     step text,
     object_key text, upload_id text, content_type text, sha256 text, bytes bigint,
     public_url text, source_url text, source_expires_at timestamptz,

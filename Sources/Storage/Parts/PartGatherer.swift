@@ -38,7 +38,8 @@ final class PartGatherer {
 
     /// Appends all of the bytes or none; `handOn` gets the parts that others follow.
     ///
-    /// Throws `upload_piece_too_large` (70) for more bytes than a part has.
+    /// Throws `upload_piece_too_large` (70) for more bytes than a part has, and `source_too_long`
+    /// (75) for more than the source had announced.
     func write(
         _ piece: UnsafeRawBufferPointer, handOn: (Part) -> Void
     ) throws(Failure) -> WriteAnswer {
@@ -46,6 +47,11 @@ final class PartGatherer {
             throw Failure(
                 .defect, code: "upload_piece_too_large",
                 "\(piece.count) bytes were written at once; a part has \(partBytes)")
+        }
+        if let expected, Int64(bytes + piece.count) > expected {
+            throw Failure(
+                .needsPerson, code: "source_too_long",
+                "the source sent more than the \(expected) bytes that it had announced")
         }
         guard !waitsForRoom, reserve(for: piece.count) else { return .full }
         var rest = piece

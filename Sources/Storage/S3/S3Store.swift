@@ -20,6 +20,10 @@ package struct S3Store: ObjectStore {
         S3Wire(location, signer, session, clock: clock)
     }
 
+    package func keepsInMemory(_ object: NewObject) -> Bool {
+        object.bytes.map { $0 <= Int64(S3Part.size(for: $0)) } ?? false
+    }
+
     package func begin(
         _ object: NewObject, _ session: Session, whenChanged: @escaping () -> Void
     ) throws(Failure) -> any Upload {

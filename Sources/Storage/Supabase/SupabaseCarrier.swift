@@ -7,7 +7,9 @@ import HTTP
 /// because whether the object that is there is the same one is told by the digest.
 final class SupabaseCarrier: PartCarrier {
     /// Supabase takes no other size, but of the last part.
-    let partBytes = 6 << 20
+    static let onlyPartBytes = 6 << 20
+
+    let partBytes = SupabaseCarrier.onlyPartBytes
     let sums: Part.Sums = []
     let isCreateOnly = true
     let holdsLastBack = true

@@ -18,6 +18,10 @@ package struct SupabaseStore: ObjectStore {
         SupabaseSite(location, serviceKey: serviceKey, session)
     }
 
+    package func keepsInMemory(_ object: NewObject) -> Bool {
+        object.bytes.map { $0 <= Int64(SupabaseCarrier.onlyPartBytes) } ?? false
+    }
+
     package func begin(
         _ object: NewObject, _ session: Session, whenChanged: @escaping () -> Void
     ) throws(Failure) -> any Upload {
