@@ -53,7 +53,7 @@ package struct AssetQueries: Sendable {
 
     package init(clockOffset: Duration = .zero) { self.clockOffset = clockOffset }
 
-    private var now: SQL { "(SELECT clock_timestamp() + \(clockOffset)::interval)" }
+    private var now: SQL { "(now() + \(clockOffset)::interval)" }
 
     /// Pending ones first, nearest expiry first; then those that are lost and those that are
     /// stored, newest first.

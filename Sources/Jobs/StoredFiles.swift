@@ -47,7 +47,7 @@ package struct StoredFiles: Sendable {
         self.clockOffset = clockOffset
     }
 
-    private var now: SQL { "(SELECT clock_timestamp() + \(clockOffset)::interval)" }
+    private var now: SQL { "(now() + \(clockOffset)::interval)" }
 
     private var conditions: SQL {
         var conditions: SQL = "a.state = 'stored'"

@@ -268,7 +268,10 @@ extension UsageBooks {
                 trim_scale(l.amount)::text AS amount, l.unit, trim_scale(l.booked)::text AS booked,
                 (extract(epoch FROM l.happened_at) * 1000000)::bigint AS happened_us,
                 (extract(epoch FROM l.recorded_at) * 1000000)::bigint AS recorded_us
-            FROM holdfast.usage_line l WHERE \(sql: conditions)
+            FROM holdfast.provider p CROSS JOIN LATERAL (
+                SELECT l.* FROM holdfast.usage_line l
+                WHERE l.provider = p.provider AND \(sql: conditions)
+                ORDER BY l.happened_at DESC, l.usage_id DESC LIMIT \(most)::integer) l
             ORDER BY l.happened_at DESC, l.usage_id DESC LIMIT \(most)::integer
             """
         ).map { row in

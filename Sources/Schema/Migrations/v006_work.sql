@@ -176,6 +176,11 @@ DECLARE
     cap integer := policy_value('claim_limit')::integer;
     source text := CASE command WHEN 'stuck-sweeper' THEN 'sweepable_job'
         ELSE 'recoverable_job' END;
+    wish text := 'lease_is_over(lease_until, $2, $4) AND ' || CASE cardinality(jobs)
+        WHEN 0 THEN 'next_poll_at <= $2'
+        ELSE 'job_id = ANY ($3) AND (leased_at IS NULL OR lease_owner IS DISTINCT FROM $5)
+            AND (next_poll_at <= $2 OR state NOT IN (''succeeded'', ''delivered'', ''dismissed''))'
+        END;
     one text;
     room integer;
     is_full boolean;
@@ -190,16 +195,16 @@ BEGIN
         one := providers[place];
         room := least(rooms[place], most - cardinality(claimed), 500);
         CONTINUE WHEN room <= 0;
-        -- Is anything due? The bucket is touched only then.
+        -- Is anything due? The bucket is touched only then. The index is walked only as far as there
+        -- is room; jobs whose claims have ended badly come last.
         EXECUTE format('SELECT array_agg(job_id) FROM (
-                SELECT job_id FROM %I
-                WHERE provider = $1 AND (next_poll_at <= $2 OR (job_id = ANY ($3)
-                        AND state NOT IN (''succeeded'', ''delivered'', ''dismissed'')))
-                    AND (cardinality($3) = 0 OR job_id = ANY ($3))
-                    AND lease_is_over(lease_until, $2, $4)
-                    AND (leased_at IS NULL OR cardinality($3) = 0 OR lease_owner IS DISTINCT FROM $5)
-                ORDER BY claims >= $6 - 1, next_poll_at, job_id LIMIT %s) c',
-            source, room) INTO due
+                (SELECT job_id FROM %1$I WHERE provider = $1 AND %2$s AND claims < $6 - 1
+                ORDER BY next_poll_at, job_id LIMIT %3$s)
+                UNION ALL
+                (SELECT job_id FROM %1$I WHERE provider = $1 AND %2$s AND claims >= $6 - 1
+                ORDER BY next_poll_at, job_id LIMIT %3$s)
+                LIMIT %3$s) c',
+            source, wish, room) INTO due
         USING one, now_, jobs, lease, run, cap;
         CONTINUE WHEN due IS NULL;
         is_full := cardinality(due) >= room;

@@ -41,7 +41,7 @@ CREATE TABLE holdfast.usage_line (
 );
 CREATE INDEX usage_line_task ON holdfast.usage_line (provider, task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX usage_line_recorded ON holdfast.usage_line (recorded_at, usage_id);
-CREATE INDEX usage_line_happened ON holdfast.usage_line (provider, happened_at);
+CREATE INDEX usage_line_happened ON holdfast.usage_line (provider, happened_at, usage_id);
 
 -- What is left on an account at a provider, as it said or as somebody read it there.
 CREATE TABLE holdfast.provider_balance (
