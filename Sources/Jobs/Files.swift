@@ -125,6 +125,18 @@ package struct FileResult: Equatable, Sendable {
     package var detail: String?
 }
 
+/// What a claim brought.
+package struct FileClaim {
+    package var items: [FileItem] = []
+    /// The only item is one whose claims have kept ending without a result; nothing else is to be
+    /// under way beside it.
+    package var isSuspect = false
+    /// Jobs set aside because their files were claimed too often without a result.
+    package var setAside: [String] = []
+
+    package var isEmpty: Bool { items.isEmpty && setAside.isEmpty }
+}
+
 /// Leases on files, and the steps written under them.
 package struct Files: Sendable {
     /// Whose files they are, and so where their leases and steps are kept.
@@ -150,27 +162,27 @@ package struct Files: Sendable {
 
     /// Claims files, nearest expiry first.
     ///
-    /// - Returns: the files, and the jobs that were set aside because their files were claimed too
-    ///   often without a result.
+    /// - Parameter alone: The run holds no file, so that a suspect may be claimed.
     package func claim(
-        _ connection: borrowing Connection, most: Int, jobIDs: [String], providers: [String]
-    ) throws -> (items: [FileItem], setAside: [String]) {
+        _ connection: borrowing Connection, most: Int, alone: Bool, jobIDs: [String],
+        providers: [String]
+    ) throws -> FileClaim {
         let rows = try connection.query(
             """
-            SELECT (c.item).*, c.set_aside FROM holdfast.claim_files(\(run.runID)::uuid,
-                \(most)::integer, \(jobIDs)::text[], \(providers)::text[],
-                \(run.clockOffset)::interval) c
+            SELECT (c.item).*, c.suspect, c.set_aside FROM holdfast.claim_files(
+                \(run.runID)::uuid, \(most)::integer, \(alone), \(jobIDs)::text[],
+                \(providers)::text[], \(run.clockOffset)::interval) c
             """)
-        var items: [FileItem] = []
-        var setAside: [String] = []
+        var claim = FileClaim()
         for row in rows {
             if let jobID = try row.optionalText("set_aside") {
-                setAside.append(jobID)
+                claim.setAside.append(jobID)
             } else {
-                items.append(try FileItem(row))
+                claim.items.append(try FileItem(row))
+                claim.isSuspect = try row.bool("suspect")
             }
         }
-        return (items, setAside)
+        return claim
     }
 
     /// What a claim would bring: reads only, for a dry run.

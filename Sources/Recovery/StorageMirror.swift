@@ -45,6 +45,9 @@ package struct StorageMirror: ~Copyable {
     /// Files that are leased to this run already, and wait for room.
     var waiting: [FileItem]
     var lastRenewal = ContinuousClock.now
+    var claims = FileClaims.first
+    /// The only file under way is one that earlier runs did not survive.
+    var holdsSuspect = false
     var tally = FileTally()
     var report = RunReport()
 
@@ -64,20 +67,17 @@ package struct StorageMirror: ~Copyable {
     }
 
     package consuming func run(_ connection: borrowing Connection) throws -> RunReport {
-        var mayClaim = true
         do {
             while true {
                 if wiring.shouldStop() {
                     try giveBack(connection)
                     break
                 }
-                if mayClaim { mayClaim = try claimMore(connection) }
+                if claims != .over { try claimMore(connection) }
                 if landings.isEmpty {
-                    guard mayClaim else {
-                        try discardLeftovers(connection)
-                        break
-                    }
-                    continue
+                    guard claims == .over else { continue }
+                    try discardLeftovers(connection)
+                    break
                 }
                 try collect(connection)
                 try readNews(connection)
@@ -98,25 +98,37 @@ package struct StorageMirror: ~Copyable {
 
     // MARK: Claiming
 
-    private mutating func claimMore(_ connection: borrowing Connection) throws -> Bool {
+    private mutating func claimMore(_ connection: borrowing Connection) throws {
         guard files.purpose == .delivery else {
             let items = Array(waiting.prefix(max(selection.concurrency - landings.count, 0)))
             waiting.removeFirst(items.count)
             begin(items)
-            return !waiting.isEmpty
+            if waiting.isEmpty { claims = .over }
+            return
         }
-        guard ContinuousClock.now - started < selection.timeBudget else { return false }
-        var room = selection.concurrency - landings.count
-        if let limit = selection.limit { room = min(room, limit - report.examined) }
-        guard room > 0 else { return selection.limit.map { report.examined < $0 } ?? true }
-        guard landings.isEmpty || room >= max(selection.concurrency / 4, 1) else { return true }
+        if !landings.isEmpty, claims == .last || holdsSuspect { return }
         // Files of named jobs are due whatever their backoff says, but once in a run.
         let named = selection.jobIDs.filter { !taken.contains($0) }
-        guard selection.jobIDs.isEmpty || !named.isEmpty else { return false }
+        let left = selection.limit.map { $0 - report.examined } ?? .max
+        guard left > 0, ContinuousClock.now - started < selection.timeBudget,
+            selection.jobIDs.isEmpty || !named.isEmpty
+        else { return claims = .over }
+        // Those that are in the store hold nothing up any more.
+        let room = min(selection.concurrency - landings.count + due.stored.count, left)
+        let isWorthIt = landings.isEmpty || room >= max(selection.concurrency / 4, 1)
+        guard room > 0, isWorthIt else { return }
         let claim = try files.claim(
-            connection, most: room, jobIDs: named, providers: selection.providers)
+            connection, most: room, alone: claims.isAlone, jobIDs: named,
+            providers: selection.providers)
         if claim.items.count < room { taken.formUnion(named) }
-        for jobID in claim.setAside {
+        report(setAside: claim.setAside)
+        begin(claim.items)
+        holdsSuspect = claim.isSuspect
+        claims = claims.next(after: claim, room: room)
+    }
+
+    private mutating func report(setAside jobIDs: [String]) {
+        for jobID in jobIDs {
             report.count("set_aside")
             report.add(
                 .init(
@@ -125,8 +137,6 @@ package struct StorageMirror: ~Copyable {
                         + "see holdfast job show \(jobID)"),
                 status: .needsPerson)
         }
-        begin(claim.items)
-        return claim.items.count >= room
     }
 
     private mutating func begin(_ items: [FileItem]) {
@@ -202,12 +212,35 @@ package struct StorageMirror: ~Copyable {
     }
 }
 
+/// Which claims of files are still to be made.
+enum FileClaims: Equatable {
+    /// The first, which may bring a suspect.
+    case first
+    case many(suspectsLeft: Bool)
+    /// For the suspects that are left, one after the other, when nothing is under way any more.
+    case last
+    case over
+
+    /// Whether the run holds nothing when it makes this claim, so that a suspect may come.
+    var isAlone: Bool { self == .first || self == .last }
+
+    func next(after claim: FileClaim, room: Int) -> FileClaims {
+        switch self {
+        case .first where claim.isSuspect || !claim.setAside.isEmpty: .many(suspectsLeft: true)
+        case .first: claim.items.count >= room ? .many(suspectsLeft: false) : .over
+        case .many(let suspectsLeft) where claim.items.count < room: suspectsLeft ? .last : .over
+        case .last where claim.isEmpty: .over
+        case .many, .last, .over: self
+        }
+    }
+}
+
 /// Steps of files that wait for others to be written with them.
 struct DueSteps {
     /// How long the first of them waits.
     static let patience = Duration.milliseconds(5)
 
-    /// When the first of them came, those that can be told from a file's phase included.
+    /// When the first of them came, the files that are `opening` included.
     var since: ContinuousClock.Instant?
     /// Every byte is with the store; the digest is to be committed.
     var finished: [Landing] = []

@@ -7,80 +7,96 @@ CREATE TYPE holdfast.file_item AS (
     object_key text, upload_id text, sha256 text, bytes bigint,
     content_type text, attempts integer, now_us bigint);
 
-CREATE FUNCTION holdfast.describe_files(wanted text[], now_ timestamptz)
+CREATE FUNCTION holdfast.describe_files(jobs text[], ordinals integer[], now_ timestamptz)
 RETURNS SETOF holdfast.file_item
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    -- In this language it is planned once in a run, which costs more than to carry it out.
+    RETURN QUERY
     SELECT a.job_id, a.ordinal, a.lease_token, j.provider, j.account_id, j.kind, j.model,
         coalesce(t.endpoint, j.endpoint), j.task_id, a.source_url,
         (extract(epoch FROM a.source_expires_at) * 1000000)::bigint,
         a.object_key, a.upload_id, a.sha256, a.bytes,
         a.content_type, a.attempts, (extract(epoch FROM now_) * 1000000)::bigint
-    FROM unnest(wanted) WITH ORDINALITY AS w (place, rank)
-    JOIN asset a ON a.job_id || '/' || a.ordinal = w.place
-        AND a.job_id = left(w.place, -1 - length(a.ordinal::text))
+    FROM unnest(jobs, ordinals) WITH ORDINALITY AS w (job_id, ordinal, rank)
+    JOIN asset a ON a.job_id = w.job_id AND a.ordinal = w.ordinal
     JOIN job j ON j.job_id = a.job_id
     LEFT JOIN task t ON t.provider = j.provider AND t.task_id = j.task_id
-    ORDER BY w.rank
-$$;
+    ORDER BY w.rank;
+END $$;
 
--- Claims files to store, nearest expiry first; a null item names a file whose claims ended
--- without a result too often: its job is set aside.
+-- Claims files to store, nearest expiry first. One whose claims have all but one ended without a
+-- result is a suspect, and claimed alone, so that it takes no other with it: only for a run that says
+-- that it holds nothing. When the last claim too ends so, its job is set aside.
 CREATE FUNCTION holdfast.claim_files(
-    run uuid, most integer, jobs text[], providers text[], clock_offset interval)
-RETURNS TABLE (item holdfast.file_item, set_aside text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    run uuid, most integer, alone boolean, jobs text[], providers text[], clock_offset interval)
+RETURNS TABLE (item holdfast.file_item, suspect boolean, set_aside text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp
+-- The files are walked in the order of their index, only as far as needed, each to its job.
+SET enable_sort = off SET enable_material = off AS $$
 #variable_conflict use_column
 DECLARE
     now_ timestamptz;
     lease interval := policy_interval('lease');
     cap integer := policy_value('claim_limit')::integer;
-    claimed text[];
+    jobs_ text[];
+    ordinals_ integer[];
+    crashed text[];
 BEGIN
     PERFORM act_as('storage-mirrorer', run, clock_offset);
     now_ := clock();
-    RETURN QUERY
-        UPDATE job j SET blocked = 'crashed',
-            blocked_reason = format('%s claims of file %s in a row ended without a result',
-                c.claims, c.ordinal)
-        FROM (SELECT a.job_id, a.ordinal, a.claims FROM asset a
-            WHERE a.state = 'pending' AND a.claims >= cap AND a.next_attempt_at <= now_
-                AND (a.lease_until IS NULL OR a.lease_until <= now_)
-            LIMIT 100) c
-        WHERE j.job_id = c.job_id AND j.blocked IS NULL AND j.state = 'succeeded'
-        RETURNING NULL::file_item, j.job_id;
-    EXECUTE format('WITH picked AS MATERIALIZED (
-            SELECT a.job_id, a.ordinal, row_number() OVER () AS rank FROM (
-                SELECT a.job_id, a.ordinal FROM asset a JOIN job j USING (job_id)
-                WHERE a.state = ''pending'' AND (a.next_attempt_at <= $1 OR a.job_id = ANY ($2))
-                    AND (cardinality($2) = 0 OR a.job_id = ANY ($2))
-                    AND (cardinality($3) = 0 OR a.provider = ANY ($3))
-                    AND lease_is_over(a.lease_until, $1, $4)
-                    AND a.claims < $6
-                    AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = ''succeeded''
-                ORDER BY a.expires_by, a.job_id, a.ordinal
-                LIMIT %s FOR NO KEY UPDATE OF a, j SKIP LOCKED) a
-        ), taken AS (
-            UPDATE asset a SET lease_owner = $5, lease_token = a.lease_token + 1,
-                lease_until = $1 + $4, claims = a.claims + 1
-            FROM picked p WHERE a.job_id = p.job_id AND a.ordinal = p.ordinal
-            RETURNING a.job_id || ''/'' || a.ordinal AS place, p.rank
-        ) SELECT array_agg(place ORDER BY rank) FROM taken', least(most, 500))
-    INTO claimed USING now_, jobs, providers, lease, run, cap;
-    RETURN QUERY SELECT d, NULL::text FROM describe_files(coalesce(claimed, '{}'), now_) d;
+    FOREACH suspect IN ARRAY CASE WHEN alone AND cardinality(jobs) = 0
+        THEN '{true,false}'::boolean[] ELSE '{false}' END
+    LOOP
+        EXECUTE format('WITH picked AS MATERIALIZED (
+                SELECT a.job_id, a.ordinal, a.claims, row_number() OVER () AS rank FROM (
+                    SELECT a.job_id, a.ordinal, a.claims FROM asset a JOIN job j USING (job_id)
+                    WHERE a.state = ''pending'' AND %s
+                        AND (cardinality($3) = 0 OR a.provider = ANY ($3))
+                        AND lease_is_over(a.lease_until, $1, $4)
+                        AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = ''succeeded''
+                    ORDER BY a.expires_by, a.job_id, a.ordinal
+                    LIMIT %s FOR NO KEY UPDATE OF a, j SKIP LOCKED) a
+            ), crashed AS (
+                UPDATE job j SET blocked = ''crashed'', blocked_reason = format(
+                    ''%%s claims of file %%s in a row ended without a result'', c.claims, c.ordinal)
+                FROM (SELECT DISTINCT ON (p.job_id) p.* FROM picked p WHERE p.claims >= $6
+                    ORDER BY p.job_id, p.ordinal) c
+                WHERE j.job_id = c.job_id RETURNING j.job_id
+            ), taken AS (
+                UPDATE asset a SET lease_owner = $5, lease_token = a.lease_token + 1,
+                    lease_until = $1 + $4, claims = a.claims + 1
+                FROM picked p WHERE a.job_id = p.job_id AND a.ordinal = p.ordinal
+                    AND a.job_id NOT IN (SELECT c.job_id FROM crashed c)
+                RETURNING a.job_id, a.ordinal, p.rank
+            ) SELECT array_agg(t.job_id ORDER BY t.rank), array_agg(t.ordinal ORDER BY t.rank),
+                (SELECT array_agg(c.job_id) FROM crashed c) FROM taken t',
+            CASE WHEN cardinality(jobs) > 0 THEN 'a.job_id = ANY ($2)'
+                WHEN suspect THEN 'a.next_attempt_at <= $1 AND a.claims >= greatest($6 - 1, 1)'
+                ELSE 'a.next_attempt_at <= $1 AND a.claims < greatest($6 - 1, 1)' END,
+            CASE WHEN suspect THEN 1 ELSE least(most, 500) END)
+        INTO jobs_, ordinals_, crashed USING now_, jobs, providers, lease, run, cap;
+        EXIT WHEN jobs_ IS NOT NULL OR crashed IS NOT NULL;
+    END LOOP;
+    RETURN QUERY SELECT NULL::file_item, suspect, c FROM unnest(crashed) c;
+    RETURN QUERY SELECT d, suspect, NULL::text FROM describe_files(jobs_, ordinals_, now_) d;
 END $$;
 
 CREATE FUNCTION holdfast.due_files(
     most integer, jobs text[], providers text[], now_ timestamptz)
 RETURNS SETOF holdfast.file_item
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-    SELECT d.* FROM describe_files(ARRAY(
-        SELECT a.job_id || '/' || a.ordinal FROM asset a JOIN job j USING (job_id)
-        WHERE a.state = 'pending' AND (a.next_attempt_at <= now_ OR a.job_id = ANY (jobs))
-            AND (cardinality(jobs) = 0 OR a.job_id = ANY (jobs))
-            AND (cardinality(providers) = 0 OR a.provider = ANY (providers))
-            AND lease_is_over(a.lease_until, now_, policy_interval('lease'))
-            AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = 'succeeded'
-        ORDER BY a.expires_by, a.job_id, a.ordinal LIMIT most), now_) d
+    SELECT d.* FROM (
+        SELECT array_agg(f.job_id) AS job_ids, array_agg(f.ordinal) AS ordinals FROM (
+            SELECT a.job_id, a.ordinal FROM asset a JOIN job j USING (job_id)
+            WHERE a.state = 'pending' AND (a.next_attempt_at <= now_ OR a.job_id = ANY (jobs))
+                AND (cardinality(jobs) = 0 OR a.job_id = ANY (jobs))
+                AND (cardinality(providers) = 0 OR a.provider = ANY (providers))
+                AND lease_is_over(a.lease_until, now_, policy_interval('lease'))
+                AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = 'succeeded'
+            ORDER BY a.expires_by, a.job_id, a.ordinal LIMIT most) f) due
+    CROSS JOIN LATERAL describe_files(due.job_ids, due.ordinals, now_) d
 $$;
 
 CREATE FUNCTION holdfast.renew_file_leases(

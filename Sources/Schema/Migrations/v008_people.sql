@@ -197,7 +197,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
             ELSE (extract(epoch FROM r.source_expires_at) * 1000000)::bigint END,
         coalesce(r.object_key, d.object_key), r.upload_id, r.sha256, r.bytes, d.content_type,
         d.attempts, d.now_us
-    FROM describe_files(ARRAY[wanted || '/' || file], now_) d
+    FROM describe_files(ARRAY[wanted], ARRAY[file], now_) d
     JOIN refetch r USING (job_id, ordinal)
 $$;
 
