@@ -21,11 +21,14 @@ func room(_ name: String, _ known: [Target.Dependency] = [], resources: [Resourc
     .target(name: name, dependencies: known, resources: resources, swiftSettings: strict)
 }
 
+/// What the night and people need of the books, and the runs of every minute do not carry along.
+let night: [Target.Dependency] = ["Ledger", "Closing", "BookReports", "NightAssembly"]
+
 /// A shipped executable: flags, wiring, exit status; no logic.
 func executable(_ name: String, _ known: [Target.Dependency] = []) -> Target {
     let wiring: [Target.Dependency] = [
-        "Core", "Postgres", "HTTP", "Schema", "Jobs", "Ledger", "Providers", "Storage",
-        "Recovery", "Reports", "Runner", "Assembly", arguments,
+        "Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers", "Storage", "Recovery",
+        "Reports", "Runner", "Assembly", arguments,
     ]
     return .executableTarget(
         name: name, dependencies: wiring + known, swiftSettings: strict)
@@ -73,10 +76,12 @@ let package = Package(
         room("Storage", ["HTTP", "Core", "Disk", crypto]),
         room(
             "Recovery",
-            [
-                "Core", "Postgres", "Jobs", "Ledger", "Providers", "Storage", "HTTP", "Reception",
-            ]),
-        room("Reports", ["Core", "Jobs", "Ledger", "Recovery"]),
+            ["Core", "Postgres", "Jobs", "Providers", "Storage", "HTTP", "Reception"]),
+        room("Reports", ["Core", "Jobs", "Recovery"]),
+        room(
+            "Closing",
+            ["Core", "Postgres", "Jobs", "Ledger", "Providers", "HTTP", "Recovery"]),
+        room("BookReports", ["Core", "Ledger", "Closing", "Reports"]),
         room("Statements", ["Core", "Ledger"]),
         room("Delivery", ["Core", "HTTP", "Storage", "Disk", "Statements", crypto]),
         room("Runner", ["Core", "Postgres", logging, arguments]),
@@ -84,19 +89,24 @@ let package = Package(
             "Assembly",
             [
                 "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception",
-                "Recovery",
-                "Reports", "Runner", "Ledger", "Statements", "Delivery", logging,
+                "Recovery", "Reports", "Runner", logging,
+            ]),
+        room(
+            "NightAssembly",
+            [
+                "Core", "Postgres", "HTTP", "Storage", "Ledger", "Closing", "Statements",
+                "Delivery", "Recovery", "Runner", "Assembly", logging,
             ]),
         executable("StuckSweeper"),
         executable("OrphanRecoverer"),
         executable("StorageMirrorer"),
-        executable("LedgerReconciler"),
+        executable("LedgerReconciler", night),
         // Started once for each callback: nothing is linked that it does not need.
         .executableTarget(
             name: "CallbackReceiver",
             dependencies: ["Core", "Postgres", "Jobs", "Reception", "Runner", arguments],
             swiftSettings: strict),
-        executable("Holdfast", ["Reception", "Bills"]),
+        executable("Holdfast", night + ["Reception", "Bills"]),
         .executableTarget(
             name: "ProviderSimulator", dependencies: [arguments, crypto, "Core"],
             swiftSettings: strict),
@@ -130,7 +140,10 @@ let package = Package(
         tests("ReportsTests", ["Reports", "Recovery", "Jobs", "Core"]),
         tests(
             "StatementsTests",
-            ["Statements", "Delivery", "Ledger", "Storage", "HTTP", "Core", "Runner", "Assembly"]),
+            [
+                "Statements", "Delivery", "Ledger", "Storage", "HTTP", "Core", "Runner",
+                "NightAssembly",
+            ]),
         tests("RunnerTests", ["Runner", "Core"]),
         tests("IncidentTests", ["Postgres", "Core"]),
         tests("TidyTests", ["Core"]),

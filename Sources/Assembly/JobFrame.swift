@@ -1,7 +1,6 @@
 package import Core
 import Logging
 package import Postgres
-package import Recovery
 package import Reports
 package import Runner
 import Schema
@@ -82,8 +81,6 @@ extension RunReport: RunResult {
         set { self = newValue }
     }
 }
-
-extension BooksReport: RunResult {}
 
 extension RunSummary {
     init(_ context: RunContext, _ report: RunReport, isDryRun: Bool) {

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Assembly
+import BookReports
 import Core
 import Ledger
+import NightAssembly
 import Postgres
 import Reports
 import Runner

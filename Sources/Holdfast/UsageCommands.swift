@@ -1,4 +1,5 @@
 import ArgumentParser
+import BookReports
 import Core
 import Ledger
 import Postgres

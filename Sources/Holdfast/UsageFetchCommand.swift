@@ -1,5 +1,7 @@
 import ArgumentParser
 import Assembly
+import BookReports
+import Closing
 import Core
 import Jobs
 import Postgres

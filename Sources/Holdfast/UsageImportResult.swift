@@ -1,3 +1,4 @@
+import BookReports
 import Core
 import Ledger
 import Reports

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Assembly
+import BookReports
+import Closing
 import Core
+import NightAssembly
 import Postgres
-import Recovery
 import Reports
 import Runner
 

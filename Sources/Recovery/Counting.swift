@@ -3,7 +3,7 @@ import Jobs
 
 extension RunReport {
     /// The words of `credits` for what the settling function did.
-    static let creditWords = [
+    package static let creditWords = [
         "capture": "captured", "void": "voided", "charge": "charged", "refund": "refunded",
         "waive": "waived",
     ]

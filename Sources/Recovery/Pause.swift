@@ -2,8 +2,8 @@ import Core
 import Glibc
 
 /// Waiting without work, where the run has nothing in flight that could wake it.
-enum Pause {
-    static func wait(_ duration: Duration) {
+package enum Pause {
+    package static func wait(_ duration: Duration) {
         _ = poll(nil, 0, Int32(clamping: duration.milliseconds))
     }
 }

@@ -1,10 +1,15 @@
 /// Why a provider gave no answer about a task, and what a person can do about it.
-struct ProviderTrouble: Equatable, CustomStringConvertible {
+package struct ProviderTrouble: Equatable, CustomStringConvertible {
     /// Nil when no answer came.
     var status: Int?
     var message: String?
 
-    var description: String {
+    package init(status: Int? = nil, message: String? = nil) {
+        self.status = status
+        self.message = message
+    }
+
+    package var description: String {
         let what = message ?? status.map { "HTTP \($0)" } ?? "no answer"
         return advice.map { "\(what) - \($0)" } ?? what
     }

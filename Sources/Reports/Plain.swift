@@ -80,14 +80,16 @@ package enum Plain {
 }
 
 extension JSONValue {
-    static func instant(_ instant: Instant?) -> JSONValue { .optional(instant?.description) }
+    package static func instant(_ instant: Instant?) -> JSONValue {
+        .optional(instant?.description)
+    }
 
-    static func whole(_ value: (some BinaryInteger)?) -> JSONValue {
+    package static func whole(_ value: (some BinaryInteger)?) -> JSONValue {
         value.map { .integer($0) } ?? .null
     }
 
     /// Seconds with milliseconds.
-    static func seconds(_ duration: Duration?) -> JSONValue {
+    package static func seconds(_ duration: Duration?) -> JSONValue {
         guard let duration else { return .null }
         let milliseconds = duration.milliseconds
         let fraction = String(milliseconds.magnitude % 1000)
@@ -96,7 +98,7 @@ extension JSONValue {
                 + String(repeating: "0", count: 3 - fraction.count) + fraction)
     }
 
-    static func counts(_ counts: [String: some BinaryInteger]) -> JSONValue {
+    package static func counts(_ counts: [String: some BinaryInteger]) -> JSONValue {
         .object(
             JSONObject(
                 counts.sorted { $0.key < $1.key }

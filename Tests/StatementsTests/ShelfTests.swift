@@ -1,4 +1,4 @@
-import Assembly
+import NightAssembly
 import Core
 import Delivery
 import Foundation

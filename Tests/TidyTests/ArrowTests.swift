@@ -24,21 +24,28 @@ import Testing
         "Bills": ["Core", "Disk", "Crypto", "Glibc"],
         "Reception": ["Core", "Disk", "Crypto", "Glibc"],
         "Recovery": [
-            "Core", "Postgres", "Jobs", "Ledger", "Providers", "Storage", "HTTP", "Reception",
-            "Glibc",
+            "Core", "Postgres", "Jobs", "Providers", "Storage", "HTTP", "Reception", "Glibc",
         ],
-        "Reports": ["Core", "Jobs", "Ledger", "Recovery"],
+        "Reports": ["Core", "Jobs", "Recovery"],
+        "Closing": [
+            "Core", "Postgres", "Jobs", "Ledger", "Providers", "HTTP", "Recovery",
+        ],
+        "BookReports": ["Core", "Ledger", "Closing", "Reports"],
         "Statements": ["Core", "Ledger"],
         "Delivery": ["Core", "HTTP", "Storage", "Disk", "Statements", "Crypto", "Glibc"],
         "Runner": ["Core", "Postgres", "Glibc", "Synchronization", "ArgumentParser", "Logging"],
         "Assembly": [
             "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception", "Recovery",
-            "Reports", "Runner", "Ledger", "Statements", "Delivery", "Logging",
+            "Reports", "Runner", "Logging",
+        ],
+        "NightAssembly": [
+            "Core", "Postgres", "HTTP", "Storage", "Ledger", "Closing", "Statements", "Delivery",
+            "Recovery", "Runner", "Assembly", "Logging",
         ],
         "StuckSweeper": job,
         "OrphanRecoverer": job,
         "StorageMirrorer": job,
-        "LedgerReconciler": job,
+        "LedgerReconciler": job.union(["Closing", "BookReports", "NightAssembly"]),
         // It starts once for each callback, and knows no provider.
         "CallbackReceiver": [
             "ArgumentParser", "Core", "Glibc", "Jobs", "Postgres", "Reception", "Runner",
@@ -46,7 +53,7 @@ import Testing
         // What people do by hand touches every room; of C it sees the platform's alone.
         "Holdfast": job.union([
             "HTTP", "Jobs", "Ledger", "Providers", "Reception", "Schema", "Bills", "Storage",
-            "Glibc",
+            "Closing", "BookReports", "NightAssembly", "Glibc",
         ]),
         "ProviderSimulator": [
             "Core", "ArgumentParser", "Crypto", "Foundation", "Glibc",

@@ -1,5 +1,6 @@
 package import Core
 package import Ledger
+import Reports
 
 /// Closed days for people and for machines.
 package enum ClosedDayText {

@@ -1,5 +1,6 @@
 package import Core
 package import Ledger
+import Reports
 
 /// Breaks for people and for machines.
 package enum BreakText {

@@ -1,6 +1,8 @@
 package import Core
 import Logging
 package import Postgres
+import Assembly
+import Closing
 import Recovery
 package import Runner
 

@@ -1,7 +1,11 @@
+import Assembly
+package import Closing
 package import Core
 import Ledger
 package import Postgres
 package import Runner
+
+extension BooksReport: RunResult {}
 
 /// The reports that a nightly run owes: those of the days that it sealed, of days whose reports an
 /// earlier run did not come to, and of a day that was asked for.

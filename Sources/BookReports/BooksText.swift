@@ -1,6 +1,7 @@
 package import Core
 import Ledger
-package import Recovery
+package import Closing
+import Reports
 
 /// The night's findings as plain text and as members of the JSON object.
 package enum BooksText {

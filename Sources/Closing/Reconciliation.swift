@@ -1,6 +1,7 @@
 package import Core
 package import Ledger
 package import Postgres
+import Recovery
 
 /// What the nightly run came to.
 package struct BooksReport: Equatable, Sendable {
@@ -126,7 +127,7 @@ package struct Reconciliation: Sendable {
                 let connection = try connect()
                 var books = CountedBooks()
                 try count(connection, matching, day, &books, isDryRun: isDryRun)
-                try match(connection, matching, slices, &books.gathered, isDryRun: isDryRun)
+                try matchSlices(connection, matching, slices, &books.gathered, isDryRun: isDryRun)
                 return books
             }
         }
@@ -134,7 +135,7 @@ package struct Reconciliation: Sendable {
         let outcome = Result {
             if isAlone { try count(connection, matching, day, &books, isDryRun: isDryRun) }
             try matchRest(connection, matching, &books.gathered, isDryRun: isDryRun)
-            try match(connection, matching, slices, &books.gathered, isDryRun: isDryRun)
+            try matchSlices(connection, matching, slices, &books.gathered, isDryRun: isDryRun)
         }
         // Joined also after an error: nothing of ours may run on beside a run that has ended.
         if let helper = helper.take() {
@@ -167,7 +168,7 @@ package struct Reconciliation: Sendable {
     }
 
     /// Matches parts of the window until none is left.
-    private func match(
+    private func matchSlices(
         _ connection: borrowing Connection, _ matching: Matching, _ slices: Handout<Matching.Slice>,
         _ gathered: inout Gathered, isDryRun: Bool
     ) throws {

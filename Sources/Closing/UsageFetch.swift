@@ -4,6 +4,7 @@ import Jobs
 import Ledger
 package import Postgres
 import Providers
+package import Recovery
 
 /// What was fetched of one provider's own billing.
 package struct FetchedUsage: Equatable, Sendable {

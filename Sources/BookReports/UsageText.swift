@@ -1,6 +1,7 @@
 package import Core
 package import Ledger
-package import Recovery
+package import Closing
+import Reports
 
 /// Usage lines for people and for machines.
 package enum UsageText {

@@ -1,5 +1,6 @@
 package import Core
 package import Ledger
+import Reports
 
 /// An account's statement as text, for machines, and as CSV for spreadsheets.
 package enum StatementText {
