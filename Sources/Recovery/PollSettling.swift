@@ -1,0 +1,164 @@
+import Core
+import HTTP
+import Jobs
+import Postgres
+import Providers
+
+/// What answers come to, and how it is written down.
+extension Polling {
+    // MARK: Deciding
+
+    mutating func settle(
+        _ question: Question, _ verdict: Verdict, status: Int?, body: [UInt8]
+    ) {
+        var question = question
+        if case .retrigger(let attempt) = question.kind {
+            return tell(
+                trigger: question, attempt: attempt, problem: verdict.errorMessage, status: nil)
+        }
+        let provider = question.item.provider
+        tallies[provider, default: AnswerTally()].add(
+            isFailure: verdict.isProviderFailure, retryAfter: verdict.retryAfter)
+        if verdict.isProviderFailure {
+            lastFailures[provider] = ProviderTrouble(status: status, message: verdict.errorMessage)
+        }
+        if verdict.credentialsRefused { refusedKeys[provider, default: 0] += 1 }
+        if verdict.isHealthy || verdict.taskIsUnknownHere { healthy.insert(provider) }
+        switch question.learn(verdict, status: status, body: body) {
+        case .decide:
+            decide(question)
+        case .askAgain:
+            waiting.append(question)
+        case .askNextFamily:
+            question.place += 1
+            question.tries = 0
+            waiting.append(question)
+        }
+    }
+
+    mutating func decide(_ question: Question) {
+        if let decision = question.decision(pass) { keep(question.item, decision) }
+    }
+
+    mutating func settle(retrigger question: Question, attempt: Int, _ response: Response) {
+        let accepted = (200..<300).contains(response.status)
+        tell(
+            trigger: question, attempt: attempt,
+            problem: accepted ? nil : "answered HTTP \(response.status)", status: response.status)
+    }
+
+    /// Records how the application's trigger took one try.
+    private mutating func tell(
+        trigger question: Question, attempt: Int, problem: String?, status: Int?
+    ) {
+        let item = question.item
+        if let problem {
+            let isRefused = status == 401 || status == 403
+            report.add(
+                .init(
+                    jobID: item.jobID, code: isRefused ? "retrigger_refused" : "retrigger_failed",
+                    message: "the application's trigger (HOLDFAST_RETRIGGER_URL) \(problem)"
+                        + (isRefused
+                            ? "; check HOLDFAST_RETRIGGER_SECRET and HOLDFAST_RETRIGGER_HEADER"
+                            : "")),
+                status: isRefused ? .configuration : .unavailable)
+        }
+        var decision = Rules.retriggered(
+            item, attempt: attempt, accepted: problem == nil, problem: problem)
+        decision.move.observation = Observation(
+            source: "retrigger", httpStatus: status,
+            verdict: Verdict(
+                state: .unknown, errorClass: .transient,
+                errorMessage: problem ?? "try \(attempt) accepted"),
+            evidence: nil)
+        keep(item, decision)
+    }
+
+    mutating func keep(_ item: WorkItem, _ decision: Decision) {
+        decided.append((item, decision))
+        if oldestDecision == nil { oldestDecision = .now }
+        wiring.tell("job \(item.jobID): \(decision.outcome)")
+    }
+
+    // MARK: Writing
+
+    mutating func recordIfDue(_ connection: borrowing Connection) throws {
+        guard let oldest = oldestDecision else { return }
+        let nothingElse = asking.isEmpty && waiting.isEmpty
+        guard
+            nothingElse || decided.count >= Self.batchSize
+                || ContinuousClock.now - oldest >= Self.batchDelay
+        else { return }
+        try record(connection)
+    }
+
+    /// Settles a batch: moves, credits, evidence and the providers' state in one transaction.
+    private mutating func record(_ connection: borrowing Connection) throws {
+        let batch = decided
+        let tallied = tallies
+        var opened: [(String, Duration)] = []
+        let results = try connection.repeatable {
+            opened = []
+            let results = try ledgerOfMoves.record(connection, batch.map(\.decision.move))
+            for (provider, tally) in tallied.sorted(by: { $0.key < $1.key }) {
+                if let pause = try limits.note(connection, provider: provider, tally) {
+                    opened.append((provider, pause))
+                }
+            }
+            return results
+        }
+        decided = []
+        tallies = [:]
+        oldestDecision = nil
+        let outcomes = Dictionary(
+            batch.map { ($0.item.jobID, $0.decision) }, uniquingKeysWith: { first, _ in first })
+        report.take(results, outcomes, pass)
+        for (provider, pause) in opened {
+            leftAlone.insert(provider)
+            report.add(
+                .init(
+                    code: "breaker_open",
+                    message: "\(provider) is left alone for \(DurationText.describe(pause)) after "
+                        + "too many failures in a row (policy breaker_failures)"
+                        + (lastFailures[provider].map { "; the last: \($0)" } ?? "")
+                        + "; its jobs keep their state"),
+                status: .unavailable)
+        }
+    }
+
+    mutating func renewIfDue(_ connection: borrowing Connection) throws {
+        guard ContinuousClock.now - lastRenewal >= wiring.run.lease / 4 else { return }
+        lastRenewal = .now
+        let held = asking.values.map(\.item) + waiting.map(\.item) + decided.map(\.item)
+        try claims.renew(connection, held)
+    }
+
+    /// Ends early: what was decided is written, every other lease is given back.
+    mutating func giveBack(_ connection: borrowing Connection) throws {
+        let open = asking.values.map(\.item) + waiting.map(\.item)
+        for tag in asking.keys { client?.cancel(tag: tag) }
+        if !decided.isEmpty { try record(connection) }
+        try claims.release(connection, open)
+        report.examined -= open.count
+    }
+
+    /// Tells a person that a key does not work: at once where the provider's word can be taken, after
+    /// a streak that opened the breaker where it refuses good ones now and then.
+    mutating func noteRefusedCredentials() {
+        for (name, count) in refusedKeys.sorted(by: { $0.key < $1.key }) {
+            guard let provider = wiring.providers.provider(name), !healthy.contains(name),
+                leftAlone.contains(name)
+                    || (count >= Question.credentialTries
+                        && !provider.facts.mayRefuseGoodCredentials)
+            else { continue }
+            let variables = type(of: provider).credentialVariables.joined(separator: ", ")
+            report.add(
+                .init(
+                    code: "credentials_refused",
+                    message: "\(name) refused our credentials \(count) times and accepted them "
+                        + "never; check \(variables), and with the provider that the key is "
+                        + "active; its jobs keep their state"),
+                status: .configuration)
+        }
+    }
+}
