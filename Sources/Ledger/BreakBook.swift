@@ -48,22 +48,19 @@ package struct BreakBook: Sendable {
 
     /// Closes what people have resolved; returns how many.
     package func closeResolved(_ connection: borrowing Connection) throws -> Int {
-        try inBatches {
-            try connection.query(
-                """
-                SELECT holdfast.close_resolved(\(run.runID)::uuid, \(run.clockOffset)::interval,
-                    \(Self.batch)::integer) AS closed
-                """
-            ).single().int("closed")
-        }
+        try close(connection, since: nil)
     }
 
     /// Closes what a whole matching that began at `since` did not find any more; returns how many.
     package func closeHealed(_ connection: borrowing Connection, since: String) throws -> Int {
+        try close(connection, since: since)
+    }
+
+    private func close(_ connection: borrowing Connection, since: String?) throws -> Int {
         try inBatches {
             try connection.query(
                 """
-                SELECT holdfast.close_healed(\(run.runID)::uuid, \(run.clockOffset)::interval,
+                SELECT holdfast.close_breaks(\(run.runID)::uuid, \(run.clockOffset)::interval,
                     \(since)::timestamptz, \(Self.batch)::integer) AS closed
                 """
             ).single().int("closed")

@@ -54,24 +54,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
         AND b.fingerprint = encode(sha256(convert_to(f.evidence::text, 'UTF8')), 'hex'))
 $$;
 
--- Closes breaks that people have resolved; a page of them, so that no transaction is long.
-CREATE FUNCTION holdfast.close_resolved(run uuid, clock_offset interval, most integer)
-RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-DECLARE
-    closed bigint;
-BEGIN
-    PERFORM act_as('ledger-reconciler', run, clock_offset);
-    UPDATE break b SET closed_at = clock(), closed_how = 'resolved'
-    FROM (SELECT f.break_id FROM break f WHERE f.closed_at IS NULL AND f.resolved_at IS NOT NULL
-        ORDER BY f.break_id LIMIT most FOR NO KEY UPDATE) f
-    WHERE b.break_id = f.break_id;
-    GET DIAGNOSTICS closed = ROW_COUNT;
-    RETURN closed;
-END $$;
-
--- Closes breaks that a whole matching, begun at `since`, did not find any more.
-CREATE FUNCTION holdfast.close_healed(
+-- Closes breaks that a whole matching, begun at `since`, did not find any more, or (null) those that
+-- people have resolved; a page of them, so that no transaction is long.
+CREATE FUNCTION holdfast.close_breaks(
     run uuid, clock_offset interval, since timestamptz, most integer)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -79,8 +64,10 @@ DECLARE
     closed bigint;
 BEGIN
     PERFORM act_as('ledger-reconciler', run, clock_offset);
-    UPDATE break b SET closed_at = clock(), closed_how = 'healed'
-    FROM (SELECT f.break_id FROM break f WHERE f.closed_at IS NULL AND f.last_seen_at < since
+    UPDATE break b SET closed_at = clock(),
+        closed_how = CASE WHEN since IS NULL THEN 'resolved' ELSE 'healed' END
+    FROM (SELECT f.break_id FROM break f WHERE f.closed_at IS NULL
+            AND CASE WHEN since IS NULL THEN f.resolved_at IS NOT NULL ELSE f.last_seen_at < since END
         ORDER BY f.break_id LIMIT most FOR NO KEY UPDATE) f
     WHERE b.break_id = f.break_id;
     GET DIAGNOSTICS closed = ROW_COUNT;
