@@ -223,7 +223,8 @@ extension StorageMirror {
             ),
             // Whoever has a file fetched once more knows of the other object.
             status: files.purpose == .refetch ? .done : .needsPerson)
-        forgetLost(try files.record(connection, [completion(landing, next)].compactMap(\.self)))
+        guard let step = completion(landing, next) else { return fetchAnew(landing) }
+        forgetLost(try files.record(connection, [step]))
         if isOurs(landing) { publish(landing, as: next) }
     }
 
