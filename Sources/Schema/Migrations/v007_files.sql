@@ -34,7 +34,7 @@ CREATE FUNCTION holdfast.claim_files(
 RETURNS TABLE (item holdfast.file_item, suspect boolean, set_aside text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp
 -- The files are walked in the order of their index, only as far as needed, each to its job.
-SET enable_sort = off SET enable_material = off AS $$
+SET enable_sort = off SET enable_material = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     now_ timestamptz;
