@@ -170,6 +170,21 @@ CREATE TRIGGER job_leaves_tasks BEFORE UPDATE OF state ON holdfast.job
         AND NEW.state IN ('succeeded', 'delivered', 'dismissed'))
     EXECUTE FUNCTION holdfast.watch_surplus();
 
+-- The files of a job that is closed before they were stored end with it: nobody would claim them, and
+-- each run would walk over them first.
+CREATE FUNCTION holdfast.drop_files() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    UPDATE asset SET state = 'dropped', error_message = 'the job was ' || NEW.state,
+        lease_owner = NULL, lease_until = NULL, claims = 0
+    WHERE job_id = NEW.job_id AND state = 'pending';
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER job_drops_files AFTER UPDATE OF state ON holdfast.job
+    FOR EACH ROW WHEN (OLD.state = 'succeeded' AND NEW.state IN ('dismissed', 'failed'))
+    EXECUTE FUNCTION holdfast.drop_files();
+
 CREATE FUNCTION holdfast.watch_new_task() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
