@@ -46,7 +46,6 @@ import Testing
             ?? -1
     }
 
-    /// Guard: the places of slow files in `claim_files`.
     @Test(arguments: [2, 10, 100])
     func `slow sources hold up nobody else`(_ slow: Int) async throws {
         let line = try line(slow: slow)

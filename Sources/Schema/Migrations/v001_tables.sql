@@ -245,6 +245,8 @@ CREATE TABLE holdfast.asset (
     lease_token bigint NOT NULL DEFAULT 0,
     lease_until timestamptz,
     claims integer NOT NULL DEFAULT 0,
+    -- Since when its source is known to send less than min_rate.
+    slow_since timestamptz,
     PRIMARY KEY (job_id, ordinal),
     CONSTRAINT stored_is_verified CHECK (state <> 'stored' OR (
         object_key IS NOT NULL AND sha256 IS NOT NULL AND bytes IS NOT NULL
@@ -252,6 +254,8 @@ CREATE TABLE holdfast.asset (
 ) WITH (fillfactor = 70);
 CREATE INDEX asset_due ON holdfast.asset (expires_by, job_id, ordinal)
     WHERE state = 'pending';
+CREATE INDEX asset_slow ON holdfast.asset (expires_by, job_id, ordinal)
+    WHERE state = 'pending' AND slow_since IS NOT NULL;
 CREATE UNIQUE INDEX asset_object ON holdfast.asset (object_key) WHERE object_key IS NOT NULL;
 -- What people look through: stored files by age, and the few that are lost or dropped.
 CREATE INDEX asset_stored ON holdfast.asset (stored_at, job_id, ordinal) WHERE state = 'stored';

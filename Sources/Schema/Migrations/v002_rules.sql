@@ -285,6 +285,9 @@ INSERT INTO holdfast.policy (key, provider, value, is_default) VALUES
     ('url_life', 'kling', '30d', true), ('url_life', 'runway', '24h', true),
     ('url_life', 'google-veo', '2d', true), ('url_life', 'seedance', '24h', true),
     ('url_life', 'wavespeed', '7d', true);
+-- A source below this rate for so long is slow: it gets a place among the slow ones, or waits for one.
+INSERT INTO holdfast.policy (key, value, is_default) VALUES
+    ('min_rate', '16384', true), ('slow_after', '10s', true);
 INSERT INTO holdfast.provider (provider) VALUES
     ('kie'), ('kling'), ('replicate'), ('fal'), ('runway'), ('luma'), ('minimax'), ('google-veo'),
     ('seedance'), ('wavespeed'), ('piapi'), ('openai-videos');
