@@ -175,7 +175,7 @@ package struct FileStore: ObjectStore {
         }
         guard file.isRegularFile else {
             throw Failure(
-                .unavailable, code: "storage_unavailable",
+                .configuration, code: "storage_unwritable",
                 "\(root)/\(key) is not a regular file; move it away")
         }
         return file
