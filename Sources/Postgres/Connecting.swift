@@ -15,6 +15,7 @@ enum Connecting {
         url: String, timeout: Duration, applicationName: String
     ) throws(PostgresError) -> Opened {
         try checkForm(of: url)
+        _ = wireFormat
         let started = start([
             ("dbname", url), ("fallback_application_name", applicationName),
             ("client_encoding", "UTF8"),
@@ -38,6 +39,13 @@ enum Connecting {
             throw error
         }
     }
+
+    /// Dates and times cross the wire, and come back, in one form, whatever the server, the role or
+    /// the host prefers. libpq sends both with its first packet, where poolers know them too.
+    private static let wireFormat: Void = {
+        setenv("PGDATESTYLE", "ISO, YMD", 1)
+        setenv("PGTZ", "UTC", 1)
+    }()
 
     /// libpq's own error for a malformed URL quotes it, password and all; hence a check beforehand.
     private static func checkForm(of url: String) throws(PostgresError) {
