@@ -6,12 +6,15 @@ package import Postgres
 /// fails whole: functions are then everybody's, as PostgreSQL makes them. Logical replication leaves
 /// sequences where they were.
 package enum Rights {
-    /// Gives the schema and all that is in it to one owner: the owner role, where the login may act
-    /// as it, else whoever owns the schema. What the login may not change, `disorder` names.
+    /// Gives the schema and all that is in it to one owner.
+    ///
+    /// That is the owner role, where the login may act as it, else whoever owns the schema. What the
+    /// login may not change, `disorder` names.
     static let takeOver = """
         DO $$
         DECLARE
-            wanted name := (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'holdfast');
+            wanted name := (SELECT pg_get_userbyid(nspowner) FROM pg_namespace
+                WHERE nspname = 'holdfast');
             one text;
         BEGIN
             IF wanted <> 'holdfast_owner'
@@ -68,7 +71,8 @@ package enum Rights {
             CASE c.relname WHEN 'transfer' THEN
                 'SELECT coalesce(max(t.sequence), 0) FROM (SELECT sequence FROM holdfast.transfer '
                     || 'ORDER BY created_at DESC, sequence DESC LIMIT 1000) t'
-            ELSE format('SELECT coalesce(max(%I), 0) FROM %s', a.attname, c.oid::regclass) END AS highest
+            ELSE format('SELECT coalesce(max(%I), 0) FROM %s', a.attname, c.oid::regclass)
+            END AS highest
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
         WHERE c.relnamespace = 'holdfast'::regnamespace AND a.attidentity <> ''
         ORDER BY 1
@@ -85,8 +89,8 @@ package enum Rights {
                     SELECT relowner FROM pg_class WHERE relnamespace = n.oid
                     UNION ALL SELECT proowner FROM pg_proc WHERE pronamespace = n.oid) o (owner)
                     WHERE o.owner <> n.nspowner) AS foreign,
-                (SELECT coalesce(array_agg(r.rolname::text ORDER BY r.rolname), '{}') FROM pg_roles r
-                    WHERE r.rolname IN ('holdfast_app', 'holdfast_jobs', 'holdfast_report')
+                (SELECT coalesce(array_agg(r.rolname::text ORDER BY r.rolname), '{}')
+                    FROM pg_roles r WHERE r.rolname IN ('holdfast_app', 'holdfast_jobs', 'holdfast_report')
                         AND NOT (has_schema_privilege(r.oid, n.oid, 'USAGE')
                             AND CASE r.rolname WHEN 'holdfast_app'
                             THEN (SELECT bool_and(has_function_privilege(r.oid, p.oid, 'EXECUTE'))
