@@ -380,7 +380,11 @@ CREATE TABLE holdfast.run (
     examined integer,
     outcomes jsonb,
     credits jsonb,
-    exit_status integer
+    exit_status integer,
+    -- Two offsets at once would take each other's leases; the connection tells whether it is at work.
+    clock_offset interval NOT NULL
+        DEFAULT coalesce(nullif(current_setting('holdfast.clock_offset', true), ''), '0')::interval,
+    backend_pid integer NOT NULL DEFAULT pg_backend_pid()
 );
 CREATE INDEX run_command ON holdfast.run (command, started_at DESC);
 

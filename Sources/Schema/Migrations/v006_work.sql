@@ -1,6 +1,33 @@
 -- What the executables call: runs and their places, claims and leases, the providers' limits, the
 -- inbox and the files. Each reads the clock in its own statement, shifted by the run's offset.
 
+-- Refuses a run whose clock offset is not that of a run that is at work, because the two would take
+-- each other's leases. One whose connection is gone is not at work, whatever its lease says.
+CREATE FUNCTION holdfast.refuse_other_offset(clock_offset interval) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    other run;
+BEGIN
+    -- A process that was killed a moment ago may still have its connection.
+    FOR attempt IN 1..20 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        SELECT r.* INTO other FROM run_slot s JOIN run r ON r.run_id = s.run_id
+        WHERE r.clock_offset <> refuse_other_offset.clock_offset
+            AND s.expires_at > clock_timestamp() + r.clock_offset
+            AND r.backend_pid <> pg_backend_pid()
+            AND EXISTS (SELECT FROM pg_stat_activity a
+                WHERE a.pid = r.backend_pid AND a.datname = current_database())
+        LIMIT 1;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+    RAISE EXCEPTION 'the clock offset of this run is %, that of % on % (run %), which is at work, is %: give both the same HOLDFAST_CLOCK_OFFSET, or none, or wait until that run has ended',
+        clock_offset, other.command, other.host, other.run_id, other.clock_offset
+        USING ERRCODE = 'HF012';
+END $$;
+
 -- Starts a run: takes one of the places of its command, and says whether anything is to do, so
 -- that an idle minute ends after two statements. `started` is false when all places are taken.
 CREATE FUNCTION holdfast.begin_run(
@@ -16,6 +43,7 @@ DECLARE
     now_ timestamptz;
 BEGIN
     PERFORM act_as(begin_run.command, run, clock_offset);
+    PERFORM refuse_other_offset(clock_offset);
     now_ := clock();
     lease_us := extract(epoch FROM lease) * 1000000;
     request_timeout_us := extract(epoch FROM policy_interval('request_timeout')) * 1000000;
