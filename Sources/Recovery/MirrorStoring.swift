@@ -278,12 +278,12 @@ extension StorageMirror {
                 // The upload's handlers hold the landing, and the landing the upload.
                 landing.upload = nil
                 if kept.contains(step.item.name) { tellEnd(landing, step, word) }
-            case .begun, .complete, .refreshed: break
+            case .begun, .complete, .refreshed, .slow: break
             }
         }
         for result in results {
             switch result.outcome {
-            case "begun", "complete": break
+            case "begun", "complete", "slow": break
             case "refreshed":
                 report.count(word)
                 wiring.tell("file \(result.jobID)/\(result.ordinal ?? 0): \(word)")

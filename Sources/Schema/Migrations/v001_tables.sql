@@ -243,7 +243,9 @@ CREATE TABLE holdfast.asset (
     job_id text NOT NULL REFERENCES holdfast.job,
     ordinal integer NOT NULL,
     provider text NOT NULL,
-    state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'stored', 'lost')),
+    -- dropped: the job was closed before the file was stored, and nobody wants it any more.
+    state text NOT NULL DEFAULT 'pending'
+        CHECK (state IN ('pending', 'stored', 'lost', 'dropped')),
     source_url text NOT NULL,
     source_expires_at timestamptz,
     -- The same, or a guess by the provider's usual URL life: it orders the work and proves nothing.
@@ -264,6 +266,8 @@ CREATE TABLE holdfast.asset (
     lease_token bigint NOT NULL DEFAULT 0,
     lease_until timestamptz,
     claims integer NOT NULL DEFAULT 0,
+    -- Since when its source is known to send less than min_rate.
+    slow_since timestamptz,
     PRIMARY KEY (job_id, ordinal),
     CONSTRAINT stored_is_verified CHECK (state <> 'stored' OR (
         object_key IS NOT NULL AND sha256 IS NOT NULL AND bytes IS NOT NULL
@@ -271,10 +275,13 @@ CREATE TABLE holdfast.asset (
 ) WITH (fillfactor = 70);
 CREATE INDEX asset_due ON holdfast.asset (expires_by, job_id, ordinal)
     WHERE state = 'pending';
+CREATE INDEX asset_slow ON holdfast.asset (expires_by, job_id, ordinal)
+    WHERE state = 'pending' AND slow_since IS NOT NULL;
 CREATE UNIQUE INDEX asset_object ON holdfast.asset (object_key) WHERE object_key IS NOT NULL;
--- What people look through: stored files by age, and the few that are lost.
+-- What people look through: stored files by age, and the few that are lost or dropped.
 CREATE INDEX asset_stored ON holdfast.asset (stored_at, job_id, ordinal) WHERE state = 'stored';
-CREATE INDEX asset_lost ON holdfast.asset (created_at, job_id, ordinal) WHERE state = 'lost';
+CREATE INDEX asset_lost ON holdfast.asset (created_at, job_id, ordinal)
+    WHERE state IN ('lost', 'dropped');
 
 -- A file of a settled job while it is fetched once more, because a person wants it. The asset stays
 -- as it is until the object is there, so that a job never looks as if it had no files; a row that

@@ -170,6 +170,21 @@ CREATE TRIGGER job_leaves_tasks BEFORE UPDATE OF state ON holdfast.job
         AND NEW.state IN ('succeeded', 'delivered', 'dismissed'))
     EXECUTE FUNCTION holdfast.watch_surplus();
 
+-- The files of a job that is closed before they were stored end with it: nobody would claim them, and
+-- each run would walk over them first.
+CREATE FUNCTION holdfast.drop_files() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    UPDATE asset SET state = 'dropped', error_message = 'the job was ' || NEW.state,
+        lease_owner = NULL, lease_until = NULL, claims = 0
+    WHERE job_id = NEW.job_id AND state = 'pending';
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER job_drops_files AFTER UPDATE OF state ON holdfast.job
+    FOR EACH ROW WHEN (OLD.state = 'succeeded' AND NEW.state IN ('dismissed', 'failed'))
+    EXECUTE FUNCTION holdfast.drop_files();
+
 CREATE FUNCTION holdfast.watch_new_task() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
@@ -270,6 +285,9 @@ INSERT INTO holdfast.policy (key, provider, value, is_default) VALUES
     ('url_life', 'kling', '30d', true), ('url_life', 'runway', '24h', true),
     ('url_life', 'google-veo', '2d', true), ('url_life', 'seedance', '24h', true),
     ('url_life', 'wavespeed', '7d', true);
+-- A source below this rate for so long is slow: it gets a place among the slow ones, or waits for one.
+INSERT INTO holdfast.policy (key, value, is_default) VALUES
+    ('min_rate', '16384', true), ('slow_after', '10s', true);
 INSERT INTO holdfast.provider (provider) VALUES
     ('kie'), ('kling'), ('replicate'), ('fal'), ('runway'), ('luma'), ('minimax'), ('google-veo'),
     ('seedance'), ('wavespeed'), ('piapi'), ('openai-videos');
