@@ -49,10 +49,11 @@ import Testing
     }
 
     /// What an administrator sets for everybody, or for the login of the jobs.
-    @Test(arguments: [
-        "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout",
-        "idle_session_timeout",
-    ], [true, false])
+    @Test(
+        arguments: [
+            "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout",
+            "idle_session_timeout",
+        ], [true, false])
     func `a setting of the database or the role is survived`(
         _ setting: String, _ ofRole: Bool
     ) async throws {
