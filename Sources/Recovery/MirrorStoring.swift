@@ -125,7 +125,7 @@ extension StorageMirror {
     }
 
     private mutating func open(_ landing: Landing, _ connection: borrowing Connection) throws {
-        try landing.open(target.store, session) { [desk] in desk.put(landing, .changed) }
+        try landing.open(target.store) { [desk] in desk.put(landing, .changed) }
         try goOn(landing, connection)
     }
 
@@ -159,7 +159,7 @@ extension StorageMirror {
             let name = "\(result.jobID)/\(result.ordinal ?? -1)"
             guard let landing = landings.removeValue(forKey: name) else { continue }
             drop(landing)
-            landing.upload?.cancel()
+            landing.stop()
             landing.upload = nil
             report.count("lease_lost")
         }
