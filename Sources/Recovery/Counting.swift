@@ -45,7 +45,8 @@ extension RunReport {
                     message: "would \(result.action ?? "settle") \(result.amount ?? 0) credits; "
                         + "\(result.detail ?? "a brake"); look first with holdfast job show "
                         + "\(result.jobID); if it is right: holdfast policy release-brake --job "
-                        + "\(result.jobID); if not, holdfast job requeue \(result.jobID) asks again"),
+                        + "\(result.jobID); if not, holdfast job requeue \(result.jobID) asks again"
+                ),
                 status: .needsPerson)
         case "postponed":
             // Put off: because of a callback that waits, or because of the provider's trouble.
