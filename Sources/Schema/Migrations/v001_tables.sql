@@ -447,31 +447,6 @@ CREATE TABLE holdfast.provider (
     is_key_refused boolean NOT NULL DEFAULT false
 );
 
--- What all hosts know of a family of a provider's answers: whether anybody can read them.
-CREATE TABLE holdfast.family (
-    provider text NOT NULL,
-    endpoint text NOT NULL,
-    -- The newest answer that could be read; written once a minute while all is well.
-    readable_at timestamptz,
-    -- Nobody can read it since then.
-    unreadable_since timestamptz,
-    last_error text,
-    -- The job that was asked about for all that rest or are set aside, and when.
-    probe_job text,
-    probed_at timestamptz,
-    PRIMARY KEY (provider, endpoint)
-);
-
--- When a provider was silent or left alone (no endpoint), or a family of it unreadable: watches did not
--- run then. One that lasts is in the provider's or the family's own row.
-CREATE TABLE holdfast.outage (
-    provider text NOT NULL,
-    endpoint text NOT NULL,
-    began_at timestamptz NOT NULL,
-    ended_at timestamptz NOT NULL,
-    PRIMARY KEY (provider, endpoint, ended_at)
-);
-
 -- Policies. An empty provider, kind or model means any; rows that came with the schema rank
 -- below all rows that somebody set.
 CREATE TABLE holdfast.policy (
