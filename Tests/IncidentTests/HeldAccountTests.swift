@@ -101,7 +101,8 @@ import Testing
         try line.setPolicy("brake_jobs", "off")
         for n in 1...40 {
             try line.open(
-                "job-\(n)", account: "busy", taskID: "task-\(n)", task: ["outcome": "fail"])
+                "job-\(n)", account: "busy", taskID: "task-\(n)",
+                task: JSONObject([.init(key: "outcome", value: "fail")]))
         }
         try line.sql("SELECT holdfast.grant_credits('busy', 100000, 'more')")
         let isOver = Switch()
