@@ -154,10 +154,17 @@ CREATE INDEX transfer_afterwards ON holdfast.transfer (created_at)
     WHERE kind IN ('charge', 'refund');
 CREATE INDEX transfer_xact ON holdfast.transfer (xact);
 
+-- Whether a text can be a provider's name for a task: the one limit of its length, in bytes, which
+-- the programs know as TaskID.limitBytes.
+CREATE FUNCTION holdfast.is_task_id(given text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(octet_length(given) BETWEEN 1 AND 500, false)
+$$;
+
 -- What a provider runs for a job. A job may come to have several.
 CREATE TABLE holdfast.task (
     provider text NOT NULL,
-    task_id text NOT NULL CHECK (task_id <> '' AND length(task_id) <= 500),
+    task_id text NOT NULL CHECK (holdfast.is_task_id(task_id)),
     job_id text NOT NULL REFERENCES holdfast.job,
     endpoint text,
     state text NOT NULL DEFAULT 'pending' CHECK (state IN (
@@ -204,7 +211,7 @@ CREATE TABLE holdfast.task_list (
 -- Tasks at a provider that no job knows.
 CREATE TABLE holdfast.stray_task (
     provider text NOT NULL,
-    task_id text NOT NULL,
+    task_id text NOT NULL CHECK (holdfast.is_task_id(task_id)),
     endpoint text NOT NULL,
     state text NOT NULL,
     cost_amount text,

@@ -26,6 +26,15 @@ LANGUAGE sql IMMUTABLE AS $$
         OR lease_until > now_ + lease + interval '10 seconds'
 $$;
 
+-- Whether an error is the trouble of the row that met it, so that the row is set aside and the others
+-- go on. Locks, lost races, cancelled statements, missing rights and what ails the server are not:
+-- they would meet every row, or none at the next try.
+CREATE FUNCTION holdfast.is_row_trouble(state text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(state, 2) NOT IN ('08', '25', '28', '40', '53', '55', '57', '58')
+        AND state <> '42501'
+$$;
+
 -- The table of moves. Everything else is refused.
 CREATE FUNCTION holdfast.may_become(old_state text, new_state text, error_code text)
 RETURNS boolean

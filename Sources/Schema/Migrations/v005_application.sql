@@ -170,8 +170,10 @@ DECLARE
     waiting boolean;
     is_new boolean;
 BEGIN
-    PERFORM require(mark_submitted.task_id <> '' AND length(mark_submitted.task_id) <= 500,
-        'mark_submitted: the task id must be 1 to 500 characters');
+    PERFORM require(is_task_id(mark_submitted.task_id),
+        'mark_submitted: the task id must be 1 to 500 bytes');
+    PERFORM require(coalesce(length(mark_submitted.endpoint), 0) <= 200,
+        'mark_submitted: the endpoint must be at most 200 characters');
     j := lock_job(mark_submitted.job_id);
     PERFORM act_as('application', NULL, '0');
     INSERT INTO task AS t (provider, task_id, job_id, endpoint, created_at)
