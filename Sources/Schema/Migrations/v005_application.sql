@@ -138,19 +138,37 @@ BEGIN
     RETURN status_of(open_job.job_id);
 END $$;
 
-CREATE FUNCTION holdfast.mark_submitting(job_id text) RETURNS void
+-- Says just before the create call whether the caller may make it: true for the first to ask, and for
+-- nobody after that, whether or not anything came of it; false also once there is a task or an end.
+CREATE FUNCTION holdfast.mark_submitting(job_id text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     j job := lock_job(mark_submitting.job_id);
 BEGIN
-    IF j.state <> 'created' THEN
-        RETURN;
+    IF j.state <> 'created' OR j.submitting_at IS NOT NULL OR j.task_id IS NOT NULL THEN
+        RETURN false;
     END IF;
     PERFORM act_as('application', NULL, '0');
-    UPDATE job SET submitting_at = coalesce(submitting_at, clock()), revision = revision + 1,
+    UPDATE job SET submitting_at = clock(), revision = revision + 1,
         next_poll_at = clock() + policy_interval('unsubmitted_after', j.provider, j.kind, j.model)
     WHERE job.job_id = j.job_id;
+    RETURN true;
+END $$;
+
+-- What the application asked for when it opened the job, as it is needed to start it again.
+CREATE FUNCTION holdfast.job_request(job_id text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    j job;
+BEGIN
+    SELECT * INTO j FROM job WHERE job.job_id = job_request.job_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no job %', coalesce(quote_literal(job_request.job_id), 'NULL')
+            USING ERRCODE = 'HF005';
+    END IF;
+    RETURN j.request;
 END $$;
 
 -- The lock under which a task id and the callbacks that name it meet, held to the end of the

@@ -5,7 +5,8 @@ DECLARE
     contract text[] := ARRAY[
         'grant_credits(text, bigint, text)',
         'open_job(text, text, text, text, text, bigint, jsonb, integer, text)',
-        'mark_submitting(text)', 'mark_submitted(text, text, text)', 'heartbeat(text, text)',
+        'mark_submitting(text)', 'job_request(text)', 'mark_submitted(text, text, text)',
+        'heartbeat(text, text)',
         'mark_timed_out(text)', 'finish_job(text, text, text[], text)',
         'return_credits(text, text)', 'dismiss_job(text, text)',
         'record_callback(text, jsonb, text, bytea)'];
