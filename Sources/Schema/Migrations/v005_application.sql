@@ -79,7 +79,10 @@ BEGIN
         'open_job: the job id must be 1 to 200 characters');
     PERFORM require(open_job.account <> '' AND length(open_job.account) <= 200,
         'open_job: the account must be 1 to 200 characters');
-    PERFORM require(open_job.model IS NOT NULL, 'open_job: the model is missing');
+    PERFORM require(open_job.model <> '' AND length(open_job.model) <= 200,
+        'open_job: the model must be 1 to 200 characters');
+    PERFORM require(coalesce(length(open_job.endpoint), 0) <= 200,
+        'open_job: the endpoint must be at most 200 characters');
     PERFORM require(EXISTS (SELECT FROM provider p WHERE p.provider = open_job.provider),
         format('open_job: unknown provider %L; known are %s', open_job.provider,
             (SELECT string_agg(p.provider, ', ' ORDER BY p.provider) FROM provider p)));
