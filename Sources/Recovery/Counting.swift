@@ -48,6 +48,15 @@ extension RunReport {
                 status: .needsPerson)
         case "postponed":
             count("still_running")
+        case "refused":
+            count("set_aside")
+            add(
+                Problem(
+                    jobID: result.jobID, code: "refused",
+                    message: "set aside, because the database refused what was decided: "
+                        + "\(result.detail ?? "it did not say why"); "
+                        + "see holdfast job show \(result.jobID)"),
+                status: .needsPerson)
         default:
             count(result.outcome)
         }

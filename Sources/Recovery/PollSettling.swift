@@ -112,7 +112,7 @@ extension Polling {
         oldestDecision = nil
         let outcomes = Dictionary(
             batch.map { ($0.item.jobID, $0.decision) }, uniquingKeysWith: { first, _ in first })
-        report.take(results, outcomes, pass)
+        take(results, batch, outcomes)
         for (provider, pause) in opened {
             leftAlone.insert(provider)
             report.add(
@@ -129,7 +129,8 @@ extension Polling {
     mutating func renewIfDue(_ connection: borrowing Connection) throws {
         guard ContinuousClock.now - lastRenewal >= wiring.run.lease / 4 else { return }
         lastRenewal = .now
-        let held = asking.values.map(\.item) + waiting.map(\.item) + decided.map(\.item)
+        var held = asking.values.map(\.item) + waiting.map(\.item) + decided.map(\.item)
+        held += heldUp.map(\.item)
         try claims.renew(connection, held)
     }
 
@@ -138,6 +139,7 @@ extension Polling {
         let open = asking.values.map(\.item) + waiting.map(\.item)
         for tag in asking.keys { client?.cancel(tag: tag) }
         if !decided.isEmpty { try record(connection) }
+        try postpone(connection, heldUp)
         try claims.release(connection, open)
         report.examined -= open.count
     }

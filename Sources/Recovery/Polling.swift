@@ -34,6 +34,12 @@ struct Polling: ~Copyable {
     var nextTag = 0
     var decided: [(item: WorkItem, decision: Decision)] = []
     var oldestDecision: ContinuousClock.Instant?
+    /// Decisions about jobs whose account or row somebody else holds.
+    var heldUp: [HeldUpDecision] = []
+    /// When they are tried again.
+    var nextTry = ContinuousClock.now
+    /// How long this run may still wait for accounts.
+    var patience = HeldUpDecision.patience
     var tallies: [String: AnswerTally] = [:]
     var refusedKeys: [String: Int] = [:]
     /// The last failure of each provider, for the message of its breaker.
@@ -73,12 +79,14 @@ struct Polling: ~Copyable {
                 // Nothing due, or nothing more wanted: what is in flight is finished.
                 mayClaim = claim.hasMore && isWithinBudget && wantsMore
             }
-            if asking.isEmpty, waiting.isEmpty, decided.isEmpty {
+            try tryAgain(connection)
+            if asking.isEmpty, waiting.isEmpty, decided.isEmpty, heldUp.isEmpty {
                 guard mayClaim else { break }
                 if isThrottled { Pause.wait(Self.bucketPause) }
                 continue
             }
             try startWaiting(connection)
+            if asking.isEmpty, waiting.isEmpty, decided.isEmpty { Pause.wait(Self.bucketPause) }
             collect(wait: asking.isEmpty ? .zero : Self.bucketPause, connection)
             try recordIfDue(connection)
             try renewIfDue(connection)

@@ -86,6 +86,9 @@ CREATE TABLE holdfast.job (
     leased_at timestamptz,
     -- Claims in a row that ended without a result.
     claims integer NOT NULL DEFAULT 0,
+    -- Since when what was decided has found the account or the row held by somebody else.
+    held_up_since timestamptz,
+    held_up_told_at timestamptz,
 
     -- A hold is resolved whole and once: what was captured and voided is nothing or all of it.
     CONSTRAINT hold_resolved_once CHECK (captured + voided IN (0, credits)),
@@ -423,6 +426,19 @@ CREATE TABLE holdfast.policy (
     set_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     set_by text NOT NULL DEFAULT session_user,
     PRIMARY KEY (key, provider, kind, model, is_default)
+);
+
+-- Whoever counts for the brakes holds this one row, which only the owner of the schema can.
+CREATE TABLE holdfast.brake_lock (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only)
+);
+INSERT INTO holdfast.brake_lock DEFAULT VALUES;
+
+-- Jobs whose files have all come to an end while somebody else held the job or its account.
+CREATE TABLE holdfast.undelivered (
+    job_id text PRIMARY KEY REFERENCES holdfast.job,
+    held_up_since timestamptz NOT NULL,
+    reported_at timestamptz
 );
 
 -- Automatic voids, refunds and late charges by minute, for the brakes.
