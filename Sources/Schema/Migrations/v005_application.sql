@@ -318,15 +318,17 @@ BEGIN
     RETURN status_of(j.job_id);
 END $$;
 
-CREATE FUNCTION holdfast.return_credits(job_id text, reason text) RETURNS holdfast.job_status
+-- The two deeds below by a person or by the application. Who acts is an argument and no setting, which
+-- a login of the application could make up; it may not call these.
+CREATE FUNCTION holdfast.return_credits_by(job_id text, reason text, who text)
+RETURNS holdfast.job_status
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    j job := lock_job(return_credits.job_id);
+    j job := lock_job(return_credits_by.job_id);
     paid bigint := j.captured + j.charged - j.refunded;
 BEGIN
-    PERFORM act_as(coalesce(nullif(current_setting('holdfast.person', true), ''), 'application'),
-        NULL, '0');
+    PERFORM act_as(who, NULL, '0');
     IF j.credit_state = 'held' THEN
         PERFORM settle(ARRAY[ROW(j.job_id, 'void', j.credits, reason)::resolution]);
     ELSIF paid > 0 THEN
@@ -335,7 +337,8 @@ BEGIN
     RETURN status_of(j.job_id);
 END $$;
 
-CREATE FUNCTION holdfast.dismiss_job(job_id text, reason text) RETURNS holdfast.job_status
+CREATE FUNCTION holdfast.dismiss_job_by(job_id text, reason text, who text)
+RETURNS holdfast.job_status
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -343,12 +346,21 @@ DECLARE
     m move;
 BEGIN
     PERFORM require(btrim(reason) <> '', 'dismiss_job: a reason is needed');
-    j := lock_job(dismiss_job.job_id);
+    j := lock_job(dismiss_job_by.job_id);
     IF may_become(j.state, 'dismissed', j.error_code) THEN
-        PERFORM act_as(coalesce(nullif(current_setting('holdfast.person', true), ''), 'application'),
-            NULL, '0');
+        PERFORM act_as(who, NULL, '0');
         m.job_id := j.job_id; m.new_state := 'dismissed'; m.error_message := reason;
         PERFORM move_one(m);
     END IF;
     RETURN status_of(j.job_id);
 END $$;
+
+CREATE FUNCTION holdfast.return_credits(job_id text, reason text) RETURNS holdfast.job_status
+LANGUAGE sql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT return_credits_by(return_credits.job_id, return_credits.reason, 'application')
+$$;
+
+CREATE FUNCTION holdfast.dismiss_job(job_id text, reason text) RETURNS holdfast.job_status
+LANGUAGE sql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT dismiss_job_by(dismiss_job.job_id, dismiss_job.reason, 'application')
+$$;

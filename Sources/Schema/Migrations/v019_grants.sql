@@ -37,6 +37,7 @@ BEGIN
             holdfast.share(bigint, integer, integer),
             holdfast.rate_at(text, text, text, text, text, timestamptz),
             holdfast.money_micros(numeric, text, text, timestamptz),
+            holdfast.whole_micros(numeric),
             holdfast.match_window(timestamptz, text, timestamptz, integer),
             holdfast.match_older(timestamptz, timestamptz, text, integer),
             holdfast.match_usage(timestamptz, bigint, integer),
