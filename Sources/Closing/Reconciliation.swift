@@ -228,7 +228,7 @@ package struct Reconciliation: Sendable {
         _ connection: borrowing Connection, _ matching: Matching, _ gathered: inout Gathered,
         isDryRun: Bool
     ) throws {
-        for day in try SealCheck.recentDays(connection) where !shouldStop() {
+        for day in try SealCheck.daysToRecheck(connection) where !shouldStop() {
             let finding = try SealCheck.verify(connection, day: day)
             if let broken = try SealCheck.asBreak(finding, matching) {
                 try take(connection, [broken], &gathered, isDryRun: isDryRun)

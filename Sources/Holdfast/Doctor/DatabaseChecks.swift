@@ -40,6 +40,7 @@ extension Checkup {
         }
         var mayRead = false
         look("login") { mayRead = try $0.rights(connection) }
+        look("rights") { try $0.rightsAndSequences(connection) }
         guard mayRead else {
             return warn(
                 "skipped",

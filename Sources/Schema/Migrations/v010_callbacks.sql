@@ -51,7 +51,7 @@ BEGIN
     secret := coalesce(percent_decoded(substring(query FROM '(?:^|[?&])secret=([^&]*)')),
         convert_to(token, 'UTF8'));
     RETURN keep_callback(coalesce(provider, ''), kept,
-        regexp_replace(coalesce(query, ''), '(^|[?&])secret=[^&]*', '\1secret=[redacted]', 'g'),
+        regexp_replace(coalesce(query, ''), '(^|[?&])secret=[^&]*', E'\\1secret=[redacted]', 'g'),
         coalesce(body, ''), encode(sha256(secret), 'hex'),
         encode(sha256(convert_to(header_secret, 'UTF8')), 'hex'), clock(),
         nullif(whole[1], '')::bigint, decode(nullif(whole[2], ''), 'hex'));

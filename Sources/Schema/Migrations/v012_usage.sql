@@ -105,7 +105,7 @@ CREATE TABLE holdfast.usage_fetch (
 -- limit is the one that an import has for a line.
 CREATE FUNCTION holdfast.usage_amount(said text) RETURNS numeric
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN said ~ '^[0-9]{1,10}(\.[0-9]{1,20})?$' AND said::numeric <= 1000000000
+    SELECT CASE WHEN said ~ '^[0-9]{1,10}([.][0-9]{1,20})?$' AND said::numeric <= 1000000000
         THEN said::numeric END
 $$;
 

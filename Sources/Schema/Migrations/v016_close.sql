@@ -271,7 +271,9 @@ END $$;
 -- A page of the finished figures of accounts, each with the line that it is in the digest.
 CREATE FUNCTION holdfast.account_lines(
     wanted date, after text, most integer, OUT lines text, OUT last text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp
+-- What is in a digest is written the same way for ever, whatever the session prefers.
+SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $$
     SELECT string_agg(a::text, E'\n' ORDER BY a.account_id), max(a.account_id)
     FROM (SELECT a.* FROM account_day a WHERE a.day = wanted AND a.account_id > after
         ORDER BY a.account_id LIMIT most) a
@@ -420,7 +422,8 @@ END $$;
 
 -- What a sealed day says, in one digest, chained to the day before.
 CREATE FUNCTION holdfast.digest_of(d holdfast.business_day) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp
+SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $$
     SELECT digest_on(d.previous_digest, concat_ws(E'\n', concat_ws(E'\t', d.day, d.zone,
         extract(epoch FROM d.starts_at), extract(epoch FROM d.ends_at), d.seen, d.entries,
         d.usage_lines, d.running_digest, d.figures, extract(epoch FROM d.closed_at)),
@@ -480,7 +483,7 @@ CREATE FUNCTION holdfast.unreported_days(clock_offset interval) RETURNS SETOF da
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     SELECT d.day FROM business_day d
     WHERE d.state = 'sealed' AND d.closed_at > clock_timestamp() + clock_offset - interval '31 days'
-        AND NOT EXISTS (SELECT FROM upkeep u WHERE u.name = 'reported ' || d.day)
+        AND NOT EXISTS (SELECT FROM upkeep u WHERE u.name = 'reported ' || to_char(d.day, 'YYYY-MM-DD'))
     ORDER BY d.day
 $$;
 
@@ -488,6 +491,6 @@ CREATE FUNCTION holdfast.mark_reported(run uuid, clock_offset interval, wanted d
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
     PERFORM act_as('ledger-reconciler', run, clock_offset);
-    INSERT INTO upkeep (name, done_at) VALUES ('reported ' || wanted, clock())
+    INSERT INTO upkeep (name, done_at) VALUES ('reported ' || to_char(wanted, 'YYYY-MM-DD'), clock())
     ON CONFLICT DO NOTHING;
 END $$;
