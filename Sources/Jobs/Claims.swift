@@ -8,6 +8,8 @@ package struct Claim: Sendable {
     package var setAside: [String] = []
     /// More is due than could be claimed: a provider's rate or its room was used up.
     package var isThrottled = false
+    /// The one among them that earlier runs did not survive.
+    package var suspect: String?
 
     package init() {}
 }
@@ -58,16 +60,18 @@ package struct Claims: Sendable {
     ///     database stops at 500 of one provider.
     ///   - most: How many at most in all.
     ///   - jobIDs: Named jobs, whose thresholds do not matter; empty for whatever is due.
+    ///   - maySuspect: Whether this run holds no job that earlier runs did not survive.
     package func claim(
         _ connection: borrowing Connection, rooms: [(provider: String, room: Int)], most: Int,
-        jobIDs: [String]
+        jobIDs: [String], maySuspect: Bool = true
     ) throws -> Claim {
         let rows = try connection.query(
             """
-            SELECT (c.item).*, c.set_aside, c.busy
+            SELECT (c.item).*, c.set_aside, c.busy, c.suspect
             FROM holdfast.claim_jobs(\(run.runID)::uuid, \(pass.rawValue),
                 \(rooms.map(\.provider))::text[], \(rooms.map(\.room))::integer[],
-                \(most)::integer, \(jobIDs)::text[], \(run.clockOffset)::interval) c
+                \(most)::integer, \(jobIDs)::text[], \(run.clockOffset)::interval,
+                \(maySuspect)::boolean) c
             """)
         var claim = Claim()
         for row in rows {
@@ -77,9 +81,27 @@ package struct Claims: Sendable {
                 claim.isThrottled = true
             } else {
                 claim.items.append(try WorkItem(row))
+                if try row.optionalBool("suspect") == true {
+                    claim.suspect = claim.items.last?.jobID
+                }
             }
         }
         return claim
+    }
+
+    /// Makes jobs due that rest or were set aside for want of an answer, as far as there is reason to
+    /// believe that there is one now.
+    ///
+    /// - Returns: how many.
+    package func askAgain(
+        _ connection: borrowing Connection, version: String, most: Int
+    ) throws -> Int {
+        try connection.query(
+            """
+            SELECT holdfast.ask_again(\(run.runID)::uuid, \(pass.rawValue), \(version),
+                \(run.clockOffset)::interval, \(most)::integer) AS freed
+            """
+        ).single().int("freed")
     }
 
     /// What a claim would bring: reads only, for a dry run.

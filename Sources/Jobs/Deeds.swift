@@ -200,17 +200,25 @@ extension Deeds {
         }
     }
 
+    /// Jobs freed in one transaction.
+    private static let releasePage = 1000
+
     /// Lets the stopped moves of `scope` go; the recoverer's next run settles them.
     ///
     /// - Returns: how many jobs were freed.
     package func releaseBrakes(
         _ connection: borrowing Connection, _ scope: BrakeScope
     ) throws -> Int {
-        try connection.query(
-            """
-            SELECT holdfast.release_brakes(\(scope.jobID)::text, \(scope.accountID)::text,
-                \(scope.provider)::text, \(actor)) AS freed
-            """
-        ).single().int("freed")
+        var freed = 0
+        while true {
+            let page = try connection.query(
+                """
+                SELECT holdfast.release_brakes(\(scope.jobID)::text, \(scope.accountID)::text,
+                    \(scope.provider)::text, \(actor), \(Self.releasePage)::integer) AS freed
+                """
+            ).single().int("freed")
+            freed += page
+            if page < Self.releasePage { return freed }
+        }
     }
 }

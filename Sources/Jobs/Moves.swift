@@ -11,6 +11,13 @@ package enum PollAnswer: String, Sendable {
     case refusal
 }
 
+/// Whether an answer could be read, as far as its family at the provider is concerned.
+package enum Reading: String, Sendable {
+    case readable, unreadable
+    /// No answer, or one that tells of the provider's own trouble.
+    case silence
+}
+
 /// What a run decided for one job; the database judges it against the row as it then is.
 package struct Move: Equatable, Sendable {
     package var jobID: String
@@ -35,6 +42,12 @@ package struct Move: Equatable, Sendable {
     package var blocked: Blocked?
     package var blockedReason: String?
     package var observation: Observation?
+    /// The family that was asked, and whether what came could be read.
+    package var family: String?
+    package var reading: Reading?
+    /// Set where the move ends something for want of an answer: it is put off while that is the
+    /// provider's trouble.
+    package var cause: Reading?
 
     package init(jobID: String, token: Int64) {
         self.jobID = jobID
@@ -70,6 +83,9 @@ package struct Move: Equatable, Sendable {
         add("blocked", blocked.map { .string($0.rawValue) })
         add("blocked_reason", blockedReason.map { .string($0) })
         add("observation", observation?.json)
+        add("family", family.map { .string($0) })
+        add("reading", reading.map { .string($0.rawValue) })
+        add("cause", cause.map { .string($0.rawValue) })
         return .object(JSONObject(members))
     }
 }

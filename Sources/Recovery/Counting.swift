@@ -47,7 +47,8 @@ extension RunReport {
                 ),
                 status: .needsPerson)
         case "postponed":
-            count("still_running")
+            // Put off: because of a callback that waits, or because of the provider's trouble.
+            count(outcome == "abandoned" ? "still_running" : "unknown")
         case "refused":
             count("set_aside")
             add(

@@ -90,6 +90,19 @@ CREATE TABLE holdfast.job (
     held_up_since timestamptz,
     held_up_told_at timestamptz,
 
+    -- Answers in a row that told nothing about the task: since when, whether the last of them came and
+    -- could not be read, about which family of the provider, and whether the job rests because nobody
+    -- can read that family.
+    unheard_since timestamptz,
+    unheard_as text CHECK (unheard_as IN ('silence', 'unreadable')),
+    unheard_family text,
+    is_resting boolean NOT NULL DEFAULT false,
+    -- What of it set the job aside, under which versions of the program, and whether nobody had read
+    -- the family meanwhile, so that the first answer that can be read is a reason to ask again.
+    blocked_cause text CHECK (blocked_cause IN ('silence', 'unreadable')),
+    blocked_versions text[] NOT NULL DEFAULT '{}',
+    awaits_readable boolean NOT NULL DEFAULT false,
+
     -- A hold is resolved whole and once: what was captured and voided is nothing or all of it.
     CONSTRAINT hold_resolved_once CHECK (captured + voided IN (0, credits)),
     CONSTRAINT refund_within_paid CHECK (refunded <= captured + charged),
@@ -111,6 +124,14 @@ CREATE INDEX job_watch ON holdfast.job (provider, next_poll_at)
         AND blocked IS NULL AND pending_move IS NULL;
 CREATE INDEX job_pending_move ON holdfast.job (job_id)
     WHERE pending_move IS NOT NULL AND blocked IS NULL;
+-- The few that earlier runs did not survive, and those that a callback has woken: they come first.
+CREATE INDEX job_suspect ON holdfast.job (provider, next_poll_at)
+    WHERE claims > 1 AND blocked IS NULL AND pending_move IS NULL;
+CREATE INDEX job_woken ON holdfast.job (provider, next_poll_at)
+    WHERE woken_at IS NOT NULL AND blocked IS NULL AND pending_move IS NULL;
+CREATE INDEX job_unheard ON holdfast.job (provider, unheard_family, unheard_since)
+    WHERE state IN ('created', 'submitted', 'running', 'timed_out')
+        AND (unheard_as = 'unreadable' OR blocked_cause IS NOT NULL);
 CREATE INDEX job_blocked ON holdfast.job (blocked, job_id) WHERE blocked IS NOT NULL;
 CREATE INDEX job_held ON holdfast.job (account_id) WHERE credit_state = 'held';
 CREATE INDEX job_open ON holdfast.job (created_at)
@@ -390,7 +411,11 @@ CREATE TABLE holdfast.run (
     examined integer,
     outcomes jsonb,
     credits jsonb,
-    exit_status integer
+    exit_status integer,
+    -- Two offsets at once would take each other's leases; the connection tells whether it is at work.
+    clock_offset interval NOT NULL
+        DEFAULT coalesce(nullif(current_setting('holdfast.clock_offset', true), ''), '0')::interval,
+    backend_pid integer NOT NULL DEFAULT pg_backend_pid()
 );
 CREATE INDEX run_command ON holdfast.run (command, started_at DESC);
 
@@ -411,7 +436,43 @@ CREATE TABLE holdfast.provider (
     failures integer NOT NULL DEFAULT 0,
     openings integer NOT NULL DEFAULT 0,
     paused_until timestamptz,
-    pause_reason text
+    pause_reason text,
+    -- The part of the bucket that is kept for what cannot wait.
+    reserved double precision,
+    -- Digests of the tasks that failed since the last answer, so that each counts once.
+    failed_tasks text[] NOT NULL DEFAULT '{}',
+    -- Since when its breaker has been open or on trial.
+    silent_since timestamptz,
+    -- The last failure, until an answer comes: bounded, and without anything private.
+    last_error text,
+    last_status integer,
+    last_error_at timestamptz,
+    is_key_refused boolean NOT NULL DEFAULT false
+);
+
+-- What all hosts know of a family of a provider's answers: whether anybody can read them.
+CREATE TABLE holdfast.family (
+    provider text NOT NULL,
+    endpoint text NOT NULL,
+    -- The newest answer that could be read; written once a minute while all is well.
+    readable_at timestamptz,
+    -- Nobody can read it since then.
+    unreadable_since timestamptz,
+    last_error text,
+    -- The job that was asked about for all that rest or are set aside, and when.
+    probe_job text,
+    probed_at timestamptz,
+    PRIMARY KEY (provider, endpoint)
+);
+
+-- When a provider was silent or left alone (no endpoint), or a family of it unreadable: watches did not
+-- run then. One that lasts is in the provider's or the family's own row.
+CREATE TABLE holdfast.outage (
+    provider text NOT NULL,
+    endpoint text NOT NULL,
+    began_at timestamptz NOT NULL,
+    ended_at timestamptz NOT NULL,
+    PRIMARY KEY (provider, endpoint, ended_at)
 );
 
 -- Policies. An empty provider, kind or model means any; rows that came with the schema rank

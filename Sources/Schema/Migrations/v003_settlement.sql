@@ -219,8 +219,118 @@ CREATE TYPE holdfast.move AS (
     ends_watch boolean,
     blocked text,
     blocked_reason text,
-    observation jsonb
+    observation jsonb,
+    -- The family that was asked, and whether what came could be read: readable, unreadable, silence.
+    family text,
+    reading text,
+    -- Why the move ends something for want of an answer: silence, unreadable. It is put off while that
+    -- is the provider's trouble.
+    cause text
 );
+
+-- Whether a callback waits that may be about this job, because it names the job or a task of it. One
+-- whose body is cut, or more than can be looked through, count as such.
+CREATE FUNCTION holdfast.awaits_callback(j holdfast.job) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    most CONSTANT integer := 2000;
+    -- Each name as `encode` writes it, between characters that belong to no id.
+    names text[] := ARRAY(
+        SELECT encode(convert_to(o.id, 'UTF8'), 'escape')
+        FROM (SELECT j.job_id UNION SELECT j.task_id
+            UNION SELECT t.task_id FROM task t WHERE t.job_id = j.job_id) o (id)
+        WHERE o.id IS NOT NULL);
+    one record;
+    said text;
+    name text;
+BEGIN
+    FOR one IN
+        SELECT c.query, c.headers, c.body, c.whole_bytes, row_number() OVER () AS place
+        FROM callback c WHERE c.drained_at IS NULL AND c.provider = j.provider LIMIT most + 1
+    LOOP
+        IF one.place > most OR one.whole_bytes IS NOT NULL THEN
+            RETURN true;
+        END IF;
+        said := replace(concat_ws(chr(10), encode(percent_decoded(one.query), 'escape'),
+            encode(convert_to(one.headers::text, 'UTF8'), 'escape'), encode(one.body, 'escape')),
+            E'\\\\/', '/');
+        FOREACH name IN ARRAY names LOOP
+            IF position(name IN said) > 0 AND said ~ ('(^|[^A-Za-z0-9_-])'
+                || regexp_replace(name, '([^A-Za-z0-9_])', E'\\\\\\1', 'g') || '($|[^A-Za-z0-9_-])') THEN
+                RETURN true;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN false;
+END $$;
+
+-- Whether nobody can read a family: three tasks of it are unreadable, and none of it has been readable
+-- since the first of them.
+CREATE FUNCTION holdfast.is_unreadable(for_provider text, for_family text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT count(*) >= 3 FROM (SELECT FROM job j
+        WHERE j.provider = for_provider AND j.unheard_family = coalesce(for_family, '')
+            AND j.state IN ('created', 'submitted', 'running', 'timed_out')
+            AND (j.unheard_as = 'unreadable' OR j.blocked_cause IS NOT NULL)
+            AND j.unheard_as = 'unreadable'
+            AND j.unheard_since > coalesce((SELECT f.readable_at FROM family f
+                WHERE f.provider = for_provider AND f.endpoint = coalesce(for_family, '')),
+                '-infinity') LIMIT 3) u
+$$;
+
+-- Whether a want of answers is the provider's trouble: it is silent, left alone, or unreadable.
+CREATE FUNCTION holdfast.is_in_trouble(for_provider text, for_family text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM provider p WHERE p.provider = for_provider
+            AND (p.silent_since IS NOT NULL OR p.paused_until > clock()))
+        OR is_unreadable(for_provider, for_family)
+$$;
+
+-- Notes what a batch of answers tells of the families that were asked. Nothing waits: whoever holds a
+-- family's row notes the same of it.
+CREATE FUNCTION holdfast.note_readings(moves holdfast.move[], now_ timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    one record;
+    f family;
+BEGIN
+    UPDATE job j SET unheard_since = coalesce(j.unheard_since, now_), unheard_as = 'unreadable',
+        unheard_family = coalesce(m.family, '')
+    FROM unnest(moves) m
+    WHERE j.job_id = m.job_id AND m.reading = 'unreadable'
+        AND (j.unheard_as, j.unheard_family) IS DISTINCT FROM ('unreadable', coalesce(m.family, ''));
+    FOR one IN
+        SELECT j.provider, coalesce(m.family, '') AS endpoint, bool_or(m.reading = 'readable') AS is_readable,
+            left(max(m.observation ->> 'error_message') FILTER (WHERE m.reading = 'unreadable'), 300)
+                AS message
+        FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
+        WHERE m.reading IN ('readable', 'unreadable') GROUP BY 1, 2 ORDER BY 1, 2
+    LOOP
+        SELECT * INTO f FROM family WHERE family.provider = one.provider
+            AND family.endpoint = one.endpoint FOR NO KEY UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            INSERT INTO family (provider, endpoint) VALUES (one.provider, one.endpoint)
+            ON CONFLICT DO NOTHING RETURNING * INTO f;
+            CONTINUE WHEN NOT FOUND;
+        END IF;
+        IF NOT one.is_readable THEN
+            IF f.unreadable_since IS NULL AND is_unreadable(one.provider, one.endpoint) THEN
+                UPDATE family SET unreadable_since = now_, last_error = one.message
+                WHERE provider = one.provider AND endpoint = one.endpoint;
+            END IF;
+        ELSIF f.unreadable_since IS NOT NULL OR f.readable_at IS NULL
+            OR f.readable_at NOT BETWEEN now_ - interval '1 minute' AND now_
+            OR EXISTS (SELECT FROM unheard_job u
+                WHERE u.provider = one.provider AND u.unheard_family = one.endpoint) THEN
+            IF f.unreadable_since < now_ THEN
+                INSERT INTO outage VALUES (one.provider, one.endpoint, f.unreadable_since, now_)
+                ON CONFLICT DO NOTHING;
+            END IF;
+            UPDATE family SET readable_at = now_, unreadable_since = NULL, last_error = NULL
+            WHERE provider = one.provider AND endpoint = one.endpoint;
+        END IF;
+    END LOOP;
+END $$;
 
 -- Judges a move against the row as it is now: 'go', or the outcome that it loses to.
 CREATE FUNCTION holdfast.judge_move(j holdfast.job, m holdfast.move)
@@ -239,10 +349,11 @@ LANGUAGE sql STABLE AS $$
         WHEN m.new_state IS NULL AND m.token IS NOT NULL
             AND j.state NOT IN ('created', 'submitted', 'running', 'timed_out')
             AND j.watch_until IS NULL THEN 'finished_meanwhile'
+        -- What is the provider's trouble sets no job aside, and ends no watch.
+        WHEN m.cause IS NOT NULL AND m.token IS NOT NULL
+            AND holdfast.is_in_trouble(j.provider, m.family) THEN 'postponed'
         -- The end of a watch voids only when no callback is waiting that might say otherwise.
-        WHEN m.new_state = 'abandoned' AND m.token IS NOT NULL AND EXISTS (
-            SELECT FROM holdfast.callback c
-            WHERE c.drained_at IS NULL AND c.provider = j.provider)
+        WHEN m.new_state = 'abandoned' AND m.token IS NOT NULL AND holdfast.awaits_callback(j)
             THEN 'postponed'
         ELSE 'go' END
 $$;
@@ -264,10 +375,16 @@ DECLARE
     held_back text[];
     held_reasons text[];
     later text[] := '{}';
+    -- How long what nobody can read rests, unless it is asked about for all, or a callback comes.
+    rest CONSTANT interval := interval '6 hours';
+    this_version text := (SELECT r.version FROM run r
+        WHERE r.run_id = nullif(current_setting('holdfast.run_id', true), '')::uuid);
 BEGIN
     PERFORM 1 FROM job j
     WHERE j.job_id IN (SELECT m.job_id FROM unnest(moves) m)
     ORDER BY j.job_id FOR NO KEY UPDATE;
+    PERFORM note_readings(ARRAY(SELECT m FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
+        WHERE m.reading IS NOT NULL AND judge_move(j, m) IN ('go', 'postponed')), now_);
 
     -- Rule 7: the row decides, not what was read before the provider was asked.
     SELECT array_agg(m) INTO going FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
@@ -275,6 +392,24 @@ BEGIN
     RETURN QUERY SELECT m.job_id, judge_move(j, m), NULL::text, NULL::bigint, NULL::text
         FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
         WHERE judge_move(j, m) <> 'go';
+
+    -- What is put off is free at once, and as if it had not been claimed. Whoever comes too late with
+    -- its answer has not crashed either.
+    UPDATE job j SET
+        lease_owner = CASE v.verdict WHEN 'postponed' THEN NULL ELSE j.lease_owner END,
+        lease_until = CASE v.verdict WHEN 'postponed' THEN NULL ELSE j.lease_until END,
+        claims = CASE WHEN v.verdict = 'postponed' THEN 0 ELSE greatest(j.claims - v.is_late, 0) END,
+        is_resting = CASE v.verdict WHEN 'postponed' THEN v.rests ELSE j.is_resting END,
+        next_poll_at = CASE WHEN v.verdict = 'lease_lost' THEN j.next_poll_at
+            WHEN v.rests THEN now_ + rest
+            WHEN v.cause IS NULL THEN now_ + interval '15 seconds'
+            ELSE now_ + coalesce(v.wait, interval '5 minutes') END
+    FROM (SELECT m.job_id, m.cause, m.wait, judge_move(o, m) AS verdict,
+            (m.token < o.lease_token)::integer AS is_late,
+            m.reading = 'unreadable' AND is_unreadable(o.provider, m.family) AS rests
+        FROM unnest(moves) m JOIN job o ON o.job_id = m.job_id
+        WHERE m.token <= o.lease_token) v
+    WHERE j.job_id = v.job_id AND v.verdict IN ('postponed', 'lease_lost');
 
     -- The money that the moves call for, less what a brake stops.
     SELECT array_agg(ROW(m.job_id, c.action, c.amount, coalesce(m.error_code, m.new_state))::resolution)
@@ -359,11 +494,27 @@ BEGIN
         last_healthy_at = CASE m.answer WHEN 'healthy' THEN now_ ELSE j.last_healthy_at END,
         blocked = m.blocked,
         blocked_reason = CASE WHEN m.blocked IS NULL THEN NULL ELSE m.blocked_reason END,
+        blocked_cause = CASE WHEN m.blocked IS NOT NULL THEN m.cause END,
+        blocked_versions = CASE WHEN m.reading = 'readable' THEN '{}'
+            WHEN m.blocked IS NOT NULL AND m.cause IS NOT NULL
+                THEN array_append(j.blocked_versions, coalesce(this_version, ''))
+            ELSE j.blocked_versions END,
+        awaits_readable = m.blocked IS NOT NULL AND m.cause IS NOT NULL AND NOT EXISTS (
+            SELECT FROM family f WHERE f.provider = j.provider
+                AND f.endpoint = coalesce(m.family, '') AND f.readable_at >= j.unheard_since),
+        unheard_since = CASE m.reading WHEN 'readable' THEN NULL WHEN 'silence'
+            THEN coalesce(j.unheard_since, now_) ELSE j.unheard_since END,
+        unheard_as = CASE m.reading WHEN 'readable' THEN NULL WHEN 'silence' THEN 'silence'
+            ELSE j.unheard_as END,
+        unheard_family = coalesce(m.family, j.unheard_family),
+        is_resting = coalesce(m.reading = 'unreadable' AND is_unreadable(j.provider, m.family), false),
+        woken_at = CASE WHEN m.token IS NULL OR j.woken_at > j.leased_at THEN j.woken_at END,
         pending_move = NULL,
         brake_released = false,
         next_poll_at = CASE
             -- A callback that came while we asked may know more than our answer did.
             WHEN j.woken_at > j.leased_at THEN now_
+            WHEN m.reading = 'unreadable' AND is_unreadable(j.provider, m.family) THEN now_ + rest
             WHEN m.wait IS NOT NULL THEN now_ + m.wait
             ELSE j.next_poll_at END,
         claims = 0, lease_owner = NULL, lease_until = NULL,

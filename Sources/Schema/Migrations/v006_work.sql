@@ -1,6 +1,33 @@
 -- What the executables call: runs and their places, claims and leases, the providers' limits, the
 -- inbox and the files. Each reads the clock in its own statement, shifted by the run's offset.
 
+-- Refuses a run whose clock offset is not that of a run that is at work, because the two would take
+-- each other's leases. One whose connection is gone is not at work, whatever its lease says.
+CREATE FUNCTION holdfast.refuse_other_offset(clock_offset interval) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    other run;
+BEGIN
+    -- A process that was killed a moment ago may still have its connection.
+    FOR attempt IN 1..20 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        SELECT r.* INTO other FROM run_slot s JOIN run r ON r.run_id = s.run_id
+        WHERE r.clock_offset <> refuse_other_offset.clock_offset
+            AND s.expires_at > clock_timestamp() + r.clock_offset
+            AND r.backend_pid <> pg_backend_pid()
+            AND EXISTS (SELECT FROM pg_stat_activity a
+                WHERE a.pid = r.backend_pid AND a.datname = current_database())
+        LIMIT 1;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+    RAISE EXCEPTION 'the clock offset of this run is %, that of % on % (run %), which is at work, is %: give both the same HOLDFAST_CLOCK_OFFSET, or none, or wait until that run has ended',
+        clock_offset, other.command, other.host, other.run_id, other.clock_offset
+        USING ERRCODE = 'HF012';
+END $$;
+
 -- Starts a run: takes one of the places of its command, and says whether anything is to do, so
 -- that an idle minute ends after two statements. `started` is false when all places are taken.
 CREATE FUNCTION holdfast.begin_run(
@@ -16,6 +43,7 @@ DECLARE
     now_ timestamptz;
 BEGIN
     PERFORM act_as(begin_run.command, run, clock_offset);
+    PERFORM refuse_other_offset(clock_offset);
     now_ := clock();
     lease_us := extract(epoch FROM lease) * 1000000;
     request_timeout_us := extract(epoch FROM policy_interval('request_timeout')) * 1000000;
@@ -44,11 +72,13 @@ BEGIN
             SELECT FROM provider p CROSS JOIN LATERAL (
                 SELECT FROM sweepable_job j
                 WHERE j.provider = p.provider AND j.next_poll_at <= now_ LIMIT 1) due)
+            OR may_ask_again(command)
         WHEN 'orphan-recoverer' THEN EXISTS (
                 SELECT FROM provider p CROSS JOIN LATERAL (
                     SELECT FROM recoverable_job j
                     WHERE j.provider = p.provider AND j.next_poll_at <= now_ LIMIT 1) due)
             OR EXISTS (SELECT FROM job WHERE pending_move IS NOT NULL AND blocked IS NULL)
+            OR may_ask_again(command)
         WHEN 'storage-mirrorer' THEN EXISTS (
                 SELECT FROM asset a WHERE a.state = 'pending' AND a.next_attempt_at <= now_)
             OR EXISTS (SELECT FROM undelivered u JOIN job j USING (job_id) WHERE j.blocked IS NULL)
@@ -82,6 +112,41 @@ SELECT * FROM holdfast.job
 WHERE watch_until IS NOT NULL AND state NOT IN ('created', 'submitted', 'running')
     AND blocked IS NULL AND pending_move IS NULL;
 
+-- Jobs without an answer that rest, or were set aside, for want of one; and a few that may.
+CREATE VIEW holdfast.unheard_job AS
+SELECT * FROM holdfast.job
+WHERE state IN ('created', 'submitted', 'running', 'timed_out')
+    AND (unheard_as = 'unreadable' OR blocked_cause IS NOT NULL);
+
+-- Whether a pass has jobs that may be asked about again by themselves.
+CREATE FUNCTION holdfast.may_ask_again(command text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM unheard_job u
+        WHERE (u.state = 'timed_out') = (may_ask_again.command = 'orphan-recoverer')
+            AND (u.is_resting OR u.blocked = 'person'))
+$$;
+
+-- How long, between two instants, watches of a family did not run, because nobody could have told them
+-- anything: its provider was silent or left alone, or nobody could read it.
+CREATE FUNCTION holdfast.lost_time(
+    for_provider text, for_family text, since timestamptz, until timestamptz) RETURNS interval
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT coalesce(sum(upper(r) - lower(r)), '0') FROM (
+        SELECT unnest(range_agg(tstzrange(greatest(o.began_at, since), least(o.ended_at, until)))) AS r
+        FROM (
+            SELECT began_at, ended_at FROM outage
+            WHERE provider = for_provider AND endpoint IN ('', for_family)
+                AND ended_at > since AND began_at < until
+            UNION ALL
+            SELECT silent_since, until FROM provider
+            WHERE provider = for_provider AND silent_since IS NOT NULL
+            UNION ALL
+            SELECT unreadable_since, until FROM family
+            WHERE provider = for_provider AND endpoint = for_family
+                AND unreadable_since IS NOT NULL) o
+        WHERE greatest(o.began_at, since) < least(o.ended_at, until)) lost
+$$;
+
 -- What a run needs to know of a job to ask about it and to decide. The task is the open one that
 -- has waited longest; an answer about another may come next time.
 CREATE TYPE holdfast.work_item AS (
@@ -91,7 +156,7 @@ CREATE TYPE holdfast.work_item AS (
     attempts integer, retriggers integer, silences integer, refusals integer,
     deadline_passed boolean, watch_ended boolean, expected_outputs integer,
     stuck_after_us bigint, backoff_max_us bigint, unsubmitted_after_us bigint,
-    retrigger_attempts integer, on_silence text, now_us bigint);
+    retrigger_attempts integer, on_silence text, unheard_us bigint, now_us bigint);
 
 CREATE FUNCTION holdfast.describe_work(wanted text[], now_ timestamptz)
 RETURNS SETOF holdfast.work_item
@@ -105,7 +170,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
         j.attempts, j.retriggers, j.silences, j.refusals,
         coalesce(j.submitted_at, j.created_at)
             + policy_interval('deadline', j.provider, j.kind, j.model) <= now_,
-        coalesce(j.watch_until <= now_, false),
+        coalesce(j.watch_until <= now_ AND j.watch_until + lost_time(j.provider,
+            coalesce(j.unheard_family, t.endpoint, j.endpoint, ''), j.watch_until
+                - policy_interval('watch_window', j.provider, j.kind, j.model), now_) <= now_, false),
         j.expected_outputs,
         (extract(epoch FROM policy_interval('stuck_after', j.provider, j.kind, j.model))
             * 1000000)::bigint,
@@ -115,6 +182,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
             * 1000000)::bigint,
         policy_value('retrigger_attempts', j.provider, j.kind, j.model)::integer,
         policy_value('on_silence', j.provider, j.kind, j.model),
+        (extract(epoch FROM now_ - j.unheard_since) * 1000000)::bigint,
         (extract(epoch FROM now_) * 1000000)::bigint
     FROM unnest(wanted) WITH ORDINALITY AS w (job_id, place)
     JOIN job j USING (job_id)
@@ -126,15 +194,21 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 $$;
 
 -- Takes as many tokens of the provider's bucket as there are, at most `wanted`, and returns how
--- many; -1 when the provider is to be left alone, -2 when another run is at the bucket right now.
-CREATE FUNCTION holdfast.take_tokens(for_provider text, wanted integer, now_ timestamptz)
+-- many; -1 when the provider is to be left alone, -2 when another run is at the bucket right now. A
+-- quarter of the bucket, and of what comes in while that is not full, is kept for what is urgent.
+CREATE FUNCTION holdfast.take_tokens(
+    for_provider text, wanted integer, now_ timestamptz, urgent boolean DEFAULT false)
 RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 DECLARE
     p provider;
     rate double precision := policy_value('rate', for_provider)::double precision;
     burst double precision := policy_value('rate_burst', for_provider)::double precision;
-    filled double precision;
+    -- Whole tokens: of a bucket too small for a quarter nothing is kept.
+    reserve double precision := floor(burst / 4);
+    came double precision;
+    kept double precision;
+    rest double precision;
     given integer;
 BEGIN
     SELECT * INTO p FROM provider WHERE provider.provider = for_provider FOR NO KEY UPDATE SKIP LOCKED;
@@ -146,48 +220,87 @@ BEGIN
         AND p.paused_until <= now_ + policy_interval('breaker_pause_max', for_provider) THEN
         RETURN -1;
     END IF;
-    filled := CASE WHEN p.refilled_at IS NULL THEN burst
-        ELSE least(burst, p.tokens
-            + greatest(extract(epoch FROM now_ - p.refilled_at), 0) * rate) END;
-    given := greatest(least(wanted, floor(filled)::integer), 0);
+    IF p.refilled_at IS NULL THEN
+        kept := reserve;
+        rest := burst - reserve;
+    ELSE
+        came := least(greatest(extract(epoch FROM now_ - p.refilled_at), 0) * rate, burst);
+        kept := least(coalesce(p.reserved, 0), reserve);
+        kept := kept + least(came / 4, reserve - kept);
+        rest := least(p.tokens + came - (kept - least(coalesce(p.reserved, 0), reserve)),
+            burst - kept);
+    END IF;
+    given := greatest(least(wanted,
+        CASE WHEN urgent THEN floor(kept) + floor(rest) ELSE floor(rest) END::integer), 0);
     -- A breaker that has just let go is tried with one request.
     IF p.failures >= policy_value('breaker_failures', for_provider)::integer THEN
         given := least(given, 1);
     END IF;
-    UPDATE provider SET tokens = filled - given, refilled_at = now_
+    UPDATE provider SET refilled_at = now_,
+        reserved = kept - CASE WHEN urgent THEN least(given, floor(kept)) ELSE 0 END,
+        tokens = rest - CASE WHEN urgent THEN greatest(given - floor(kept), 0) ELSE given END
     WHERE provider.provider = for_provider;
     RETURN given;
+END $$;
+
+-- The ids of due jobs, for `claim_jobs`: at most `most` in the order in which they are due.
+CREATE FUNCTION holdfast.due_ids(
+    source text, which text, for_provider text, now_ timestamptz, jobs text[], run uuid, most integer)
+RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    due text[];
+BEGIN
+    IF most <= 0 THEN
+        RETURN '{}';
+    END IF;
+    EXECUTE format('SELECT array_agg(job_id) FROM (
+            SELECT job_id FROM %I WHERE provider = $1 AND lease_is_over(lease_until, $2, $4) AND %s
+                AND %s ORDER BY next_poll_at, job_id LIMIT %s) c',
+        source, which, CASE cardinality(jobs) WHEN 0 THEN 'next_poll_at <= $2'
+            ELSE 'job_id = ANY ($3) AND (leased_at IS NULL OR lease_owner IS DISTINCT FROM $5)
+                AND (next_poll_at <= $2 OR state NOT IN (''succeeded'', ''delivered'', ''dismissed''))'
+            END, most)
+    INTO due USING for_provider, now_, jobs, policy_interval('lease'), run;
+    RETURN coalesce(due, '{}');
 END $$;
 
 -- Claims due jobs for a run in one statement, within the providers' limits: of each provider at
 -- most as many as `rooms` has for it, so that one that hangs leaves room for the others, and at most
 -- `most` in all. `jobs` names jobs whose thresholds do not matter; leases always do, and so does
--- the patience with a task that outlived its job. A busy row says
--- that more is due than could be claimed. Jobs whose claims ended without a result too often are
--- set aside.
+-- the patience with a task that outlived its job. Jobs that a callback has woken come first, in up to
+-- three quarters of the room. A busy row says that more is due than could be claimed.
+--
+-- A job whose claims have all but one ended without a result is a suspect. A run holds one suspect at a
+-- time (`may_suspect`), before everything else: whatever dies then, no other is at its last claim. When
+-- the last claim too ends so, the job is set aside. A claim that the database's own restart cut off is
+-- no crash of a job.
 CREATE FUNCTION holdfast.claim_jobs(
     run uuid, command text, providers text[], rooms integer[], most integer, jobs text[],
-    clock_offset interval)
-RETURNS TABLE (item holdfast.work_item, set_aside text, busy boolean)
+    clock_offset interval, may_suspect boolean DEFAULT true)
+RETURNS TABLE (item holdfast.work_item, set_aside text, busy boolean, suspect boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     now_ timestamptz;
     lease interval := policy_interval('lease');
     cap integer := policy_value('claim_limit')::integer;
+    limit_ integer := greatest(cap - 1, 1);
     source text := CASE command WHEN 'stuck-sweeper' THEN 'sweepable_job'
         ELSE 'recoverable_job' END;
-    wish text := 'lease_is_over(lease_until, $2, $4) AND ' || CASE cardinality(jobs)
-        WHEN 0 THEN 'next_poll_at <= $2'
-        ELSE 'job_id = ANY ($3) AND (leased_at IS NULL OR lease_owner IS DISTINCT FROM $5)
-            AND (next_poll_at <= $2 OR state NOT IN (''succeeded'', ''delivered'', ''dismissed''))'
-        END;
+    -- Only then do leases tell of the server's own time.
+    restarted_at timestamptz := CASE clock_offset WHEN '0' THEN pg_postmaster_start_time()
+        ELSE '-infinity' END;
     one text;
     room integer;
-    is_full boolean;
+    is_short boolean;
     sought integer;
     given integer;
+    crashed text[];
+    suspects text[];
+    first text[];
     due text[];
+    held text[] := '{}';
     claimed text[] := '{}';
 BEGIN
     PERFORM act_as(claim_jobs.command, run, clock_offset);
@@ -196,71 +309,89 @@ BEGIN
         one := providers[place];
         room := least(rooms[place], most - cardinality(claimed), 500);
         CONTINUE WHEN room <= 0;
-        -- Is anything due? The bucket is touched only then. The index is walked only as far as there
-        -- is room; jobs whose claims have ended badly come last.
-        EXECUTE format('SELECT array_agg(job_id) FROM (
-                (SELECT job_id FROM %1$I WHERE provider = $1 AND %2$s AND claims < $6 - 1
-                ORDER BY next_poll_at, job_id LIMIT %3$s)
-                UNION ALL
-                (SELECT job_id FROM %1$I WHERE provider = $1 AND %2$s AND claims >= $6 - 1
-                ORDER BY next_poll_at, job_id LIMIT %3$s)
-                LIMIT %3$s) c',
-            source, wish, room) INTO due
-        USING one, now_, jobs, lease, run, cap;
-        CONTINUE WHEN due IS NULL;
-        is_full := cardinality(due) >= room;
-
+        -- Is anything due? The bucket is touched only then, and each index is walked only as far as there
+        -- is room.
+        suspects := due_ids(source, CASE WHEN limit_ > 1
+            THEN format('claims > 1 AND claims >= %s', limit_) ELSE 'claims >= 1' END,
+            one, now_, jobs, run, room + 1);
         -- A job that three claims in a row did not survive must not stop the rest.
-        UPDATE job j SET blocked = 'crashed', lease_owner = NULL, lease_until = NULL,
-            blocked_reason = format('%s claims in a row ended without a result', j.claims)
-        FROM (SELECT c.job_id FROM job c WHERE c.job_id = ANY (due) AND c.claims >= cap
-            ORDER BY c.job_id FOR NO KEY UPDATE SKIP LOCKED) c
-        WHERE j.job_id = c.job_id AND j.claims >= cap;
-        IF FOUND THEN
-            RETURN QUERY SELECT NULL::work_item, j.job_id, NULL::boolean FROM job j
-                WHERE j.job_id = ANY (due) AND j.blocked = 'crashed';
-            SELECT array_agg(d) INTO due FROM unnest(due) d
-                WHERE d NOT IN (SELECT j.job_id FROM job j WHERE j.blocked = 'crashed'
-                    AND j.job_id = ANY (due));
-            CONTINUE WHEN due IS NULL;
-        END IF;
-        -- One that two did not survive is claimed alone, so that it takes nobody with it.
-        IF EXISTS (SELECT FROM job j WHERE j.job_id = due[1] AND j.claims >= cap - 1 AND cap > 1) THEN
-            due := due[1:1];
-        ELSE
-            SELECT array_agg(d ORDER BY place) INTO due
-            FROM unnest(due) WITH ORDINALITY AS u (d, place) JOIN job j ON j.job_id = d
-            WHERE cap <= 1 OR j.claims < cap - 1;
-        END IF;
+        WITH over AS (
+            SELECT c.job_id FROM job c WHERE c.job_id = ANY (suspects) AND c.claims >= cap
+                AND NOT coalesce(c.leased_at < restarted_at, false)
+            ORDER BY c.job_id FOR NO KEY UPDATE SKIP LOCKED
+        ), ended AS (
+            UPDATE job j SET blocked = 'crashed', lease_owner = NULL, lease_until = NULL,
+                blocked_reason = format('%s claims in a row ended without a result', j.claims)
+            FROM over WHERE j.job_id = over.job_id RETURNING j.job_id
+        ) SELECT array_agg(job_id) INTO crashed FROM ended;
+        RETURN QUERY SELECT NULL::work_item, c, NULL::boolean, NULL::boolean FROM unnest(crashed) c;
+        SELECT array_agg(s ORDER BY place) INTO suspects
+        FROM unnest(suspects) WITH ORDINALITY AS u (s, place) WHERE s <> ALL (coalesce(crashed, '{}'));
+        is_short := cardinality(suspects) > 1 OR (suspects IS NOT NULL AND NOT may_suspect);
+        suspects := CASE WHEN may_suspect THEN suspects[1:1] END;
 
-        sought := cardinality(due);
-        given := take_tokens(one, sought, now_);
-        IF given <= 0 THEN
-            IF given <> -1 THEN
-                RETURN QUERY SELECT NULL::work_item, NULL::text, true;
+        first := coalesce(suspects, '{}') || due_ids(source, format(
+                'claims < %s AND woken_at IS NOT NULL', limit_), one, now_, jobs, run,
+            room - room / 4 - coalesce(cardinality(suspects), 0));
+        due := due_ids(source, format('claims < %s AND woken_at IS NULL', limit_), one, now_, jobs, run,
+            room - cardinality(first));
+        -- A breaker that has just let go is tried with a task that has not failed before.
+        IF cardinality(first || due) > 0 AND EXISTS (SELECT FROM provider p WHERE p.provider = one
+            AND p.failures >= policy_value('breaker_failures', one)::integer) THEN
+            first := '{}';
+            due := (SELECT array_agg(d.job_id ORDER BY d.silences > 0, d.place) FROM (
+                SELECT j.job_id, j.silences, u.place
+                FROM unnest(due_ids(source, format('claims < %s', limit_), one, now_, jobs, run, 2000))
+                    WITH ORDINALITY AS u (job_id, place) JOIN job j USING (job_id)) d);
+            due := coalesce(due[1:room], suspects, '{}');
+        END IF;
+        sought := cardinality(first) + cardinality(due);
+        is_short := is_short OR sought >= room;
+        IF sought = 0 THEN
+            IF is_short THEN
+                RETURN QUERY SELECT NULL::work_item, NULL::text, true, NULL::boolean;
             END IF;
             CONTINUE;
         END IF;
+
+        given := 0;
+        IF cardinality(first) > 0 THEN
+            given := take_tokens(one, cardinality(first), now_, true);
+            first := first[1:greatest(given, 0)];
+        END IF;
+        IF given >= 0 AND cardinality(due) > 0 THEN
+            given := take_tokens(one, cardinality(due), now_);
+            due := due[1:greatest(given, 0)];
+        ELSE
+            due := '{}';
+        END IF;
+        CONTINUE WHEN given = -1;
+        due := first || due;
+        is_short := coalesce(is_short, false) OR cardinality(due) < sought;
         EXECUTE format('WITH picked AS MATERIALIZED (
                 SELECT job_id FROM %I
                 WHERE job_id = ANY ($1) AND (next_poll_at <= $2 OR (cardinality($5) > 0
                         AND state NOT IN (''succeeded'', ''delivered'', ''dismissed'')))
                     AND lease_is_over(lease_until, $2, $3)
-                ORDER BY job_id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+                ORDER BY job_id FOR NO KEY UPDATE SKIP LOCKED
             ), taken AS (
                 UPDATE job j SET lease_owner = $4, lease_token = j.lease_token + 1,
-                    lease_until = $2 + $3, leased_at = $2, claims = j.claims + 1
+                    lease_until = $2 + $3, leased_at = $2,
+                    claims = CASE WHEN j.leased_at < $6 THEN 1 ELSE j.claims + 1 END
                 FROM picked WHERE j.job_id = picked.job_id RETURNING j.job_id
-            ) SELECT array_agg(job_id ORDER BY job_id) FROM taken',
-            source, given) INTO due USING due[1:given], now_, lease, run, jobs;
-        IF due IS NOT NULL THEN
-            claimed := claimed || due;
+            ) SELECT array_agg(job_id ORDER BY job_id) FROM taken', source)
+        INTO due USING due, now_, lease, run, jobs, restarted_at;
+        claimed := claimed || coalesce(due, '{}');
+        IF suspects[1] = ANY (due) THEN
+            held := suspects;
+            may_suspect := false;
         END IF;
-        IF given < sought OR is_full THEN
-            RETURN QUERY SELECT NULL::work_item, NULL::text, true;
+        IF is_short THEN
+            RETURN QUERY SELECT NULL::work_item, NULL::text, true, NULL::boolean;
         END IF;
     END LOOP;
-    RETURN QUERY SELECT d, NULL::text, NULL::boolean FROM describe_work(claimed, now_) d;
+    RETURN QUERY SELECT d, NULL::text, NULL::boolean, (d.job_id = ANY (held))
+        FROM describe_work(claimed, now_) d;
 END $$;
 
 -- What a claim would bring, for a dry run: reads only.
@@ -407,11 +538,15 @@ BEGIN
     END LOOP;
 END $$;
 
--- Notes how a provider answered: consecutive transient failures open its breaker, a healthy
--- answer closes it, Retry-After pauses it. Returns the pause that this call opened, else null.
+-- Notes how a provider answered: failures without an answer between them open its breaker, an answer
+-- closes it, Retry-After pauses it. A failure that may be the task's own counts once for each task
+-- (`failed_tasks`), one that is not counts each time. An answer that cannot be read tells that the
+-- provider is there, and no more. Returns the pause that this call opened, else null.
 CREATE FUNCTION holdfast.note_answers(
     run uuid, for_provider text, healthy boolean, trailing_failures integer,
-    retry_after interval, clock_offset interval)
+    retry_after interval, clock_offset interval, failed_tasks text[] DEFAULT '{}',
+    unreadable boolean DEFAULT false, status integer DEFAULT NULL, message text DEFAULT NULL,
+    key_refused boolean DEFAULT false)
 RETURNS interval
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 DECLARE
@@ -419,6 +554,10 @@ DECLARE
     now_ timestamptz;
     most interval := policy_interval('breaker_pause_max', for_provider);
     threshold integer := policy_value('breaker_failures', for_provider)::integer;
+    -- More digests than these are not kept; each task counts as another one then.
+    kept CONSTANT integer := 1000;
+    tasks text[];
+    has_failed boolean := trailing_failures > 0 OR cardinality(failed_tasks) > 0;
     pause interval;
 BEGIN
     PERFORM act_as('run', run, clock_offset);
@@ -427,22 +566,115 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    IF healthy THEN
+    IF healthy OR (unreadable AND p.failures >= threshold) THEN
+        IF p.silent_since < now_ THEN
+            INSERT INTO outage VALUES (for_provider, '', p.silent_since, now_) ON CONFLICT DO NOTHING;
+        END IF;
         p.failures := 0; p.openings := 0; p.paused_until := NULL; p.pause_reason := NULL;
+        p.failed_tasks := '{}'; p.silent_since := NULL;
+        p.last_error := NULL; p.last_status := NULL; p.last_error_at := NULL;
+        p.is_key_refused := false;
     END IF;
-    p.failures := p.failures + trailing_failures;
-    IF trailing_failures > 0 AND p.failures >= threshold
+    tasks := ARRAY(SELECT DISTINCT left(md5(t), 12) FROM unnest(failed_tasks) t
+        WHERE left(md5(t), 12) <> ALL (p.failed_tasks));
+    p.failures := p.failures + trailing_failures + cardinality(tasks);
+    p.failed_tasks := (p.failed_tasks || tasks)[1:kept];
+    IF has_failed THEN
+        p.last_error := left(message, 300); p.last_status := status; p.last_error_at := now_;
+        p.is_key_refused := key_refused;
+    END IF;
+    IF has_failed AND p.failures >= threshold THEN
+        p.silent_since := coalesce(p.silent_since, now_);
+    END IF;
+    IF has_failed AND p.failures >= threshold
         AND (p.paused_until IS NULL OR p.paused_until <= now_ OR p.paused_until > now_ + most) THEN
         pause := least(most, interval '15 seconds' * power(2, least(p.openings, 20)));
         p.openings := p.openings + 1;
         p.paused_until := now_ + pause;
-        p.pause_reason := format('%s transient failures in a row', p.failures);
+        p.pause_reason := CASE WHEN p.is_key_refused
+            THEN format('the key is refused (%s)', coalesce(p.last_status::text, 'no status'))
+            ELSE format('%s transient failures in a row', p.failures) END;
     ELSIF retry_after IS NOT NULL THEN
         p.paused_until := greatest(p.paused_until, now_ + least(retry_after, most));
         p.pause_reason := coalesce(p.pause_reason, 'the provider asked to be left alone');
     END IF;
     UPDATE provider SET failures = p.failures, openings = p.openings,
-        paused_until = p.paused_until, pause_reason = p.pause_reason
+        paused_until = p.paused_until, pause_reason = p.pause_reason, failed_tasks = p.failed_tasks,
+        silent_since = p.silent_since, last_error = p.last_error, last_status = p.last_status,
+        last_error_at = p.last_error_at, is_key_refused = p.is_key_refused
     WHERE provider.provider = for_provider;
     RETURN pause;
+END $$;
+
+-- Asks again, by itself, about jobs without an answer: those that rest because nobody can read their
+-- family, and those that were set aside for want of an answer, when the family can be read again or
+-- another version of the program asks. One is asked about for all, at most once a minute; when it can
+-- be read, all are due. Returns how many jobs became due, at most `most`.
+CREATE FUNCTION holdfast.ask_again(
+    run uuid, command text, version text, clock_offset interval, most integer)
+RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+    one record;
+    f family;
+    probed job;
+    is_readable boolean;
+    wanted text[];
+    due text[];
+    freed integer := 0;
+BEGIN
+    PERFORM act_as(ask_again.command, run, clock_offset);
+    now_ := clock();
+    FOR one IN
+        SELECT f.provider, f.endpoint FROM family f WHERE EXISTS (SELECT FROM unheard_job u
+            WHERE u.provider = f.provider AND u.unheard_family = f.endpoint)
+        ORDER BY f.provider, f.endpoint
+    LOOP
+        SELECT * INTO f FROM family WHERE family.provider = one.provider
+            AND family.endpoint = one.endpoint FOR NO KEY UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
+        -- What rests goes on when the family can be read.
+        is_readable := f.unreadable_since IS NULL;
+        wanted := ARRAY(SELECT u.job_id FROM unheard_job u
+            WHERE u.provider = f.provider AND u.unheard_family = f.endpoint AND u.is_resting
+                AND u.blocked IS NULL
+                AND (u.state = 'timed_out') = (ask_again.command = 'orphan-recoverer')
+            ORDER BY u.next_poll_at, u.job_id LIMIT most - freed);
+        -- What was set aside goes on when one of them, asked about now, can be read.
+        IF is_readable AND cardinality(wanted) = 0 THEN
+            wanted := ARRAY(SELECT u.job_id FROM unheard_job u
+                WHERE u.provider = f.provider AND u.unheard_family = f.endpoint
+                    AND u.blocked = 'person' AND u.blocked_cause IS NOT NULL
+                    AND (u.state = 'timed_out') = (ask_again.command = 'orphan-recoverer')
+                    AND (ask_again.version <> ALL (u.blocked_versions)
+                        OR (u.awaits_readable AND f.readable_at > u.unheard_since))
+                ORDER BY u.next_poll_at, u.job_id LIMIT most - freed);
+            SELECT * INTO probed FROM job WHERE job_id = f.probe_job;
+            is_readable := FOUND AND probed.unheard_since IS NULL;
+        END IF;
+        CONTINUE WHEN cardinality(wanted) = 0;
+        IF NOT is_readable THEN
+            CONTINUE WHEN f.probed_at > now_ - interval '50 seconds' AND f.probed_at <= now_;
+            wanted := wanted[1:1];
+            UPDATE family SET probe_job = wanted[1], probed_at = now_
+            WHERE provider = f.provider AND endpoint = f.endpoint;
+        ELSIF cardinality(wanted) < most - freed THEN
+            UPDATE family SET probe_job = NULL
+            WHERE provider = f.provider AND endpoint = f.endpoint;
+        END IF;
+        WITH picked AS (
+            SELECT j.job_id FROM job j WHERE j.job_id = ANY (wanted)
+            ORDER BY j.job_id FOR NO KEY UPDATE SKIP LOCKED
+        ), freed_jobs AS (
+            UPDATE job j SET blocked = NULL, blocked_reason = NULL, blocked_cause = NULL,
+                is_resting = false, claims = 0, next_poll_at = now_,
+                revision = j.revision + (j.blocked IS NOT NULL)::integer
+            FROM picked WHERE j.job_id = picked.job_id RETURNING j.job_id
+        ) SELECT array_agg(job_id) INTO due FROM freed_jobs;
+        freed := freed + coalesce(cardinality(due), 0);
+        EXIT WHEN freed >= most;
+    END LOOP;
+    RETURN freed;
 END $$;

@@ -284,7 +284,11 @@ BEGIN
                 ELSE state END,
             blocked = nullif(blocked, 'submission_unknown'),
             blocked_reason = CASE WHEN blocked = 'submission_unknown' THEN NULL
-                ELSE blocked_reason END
+                WHEN blocked = 'brake' AND NOT pending_move ? 'doubtful' THEN blocked_reason
+                    || '; a callback came since, so that release asks the provider first'
+                ELSE blocked_reason END,
+            -- What a brake has stopped may be other than the provider says now.
+            pending_move = pending_move || '{"doubtful": true}'
         WHERE job_id = wanted;
     ELSIF j.state = 'abandoned'
         OR (j.state = 'failed' AND j.error_code IN ('never_submitted', 'application')) THEN
