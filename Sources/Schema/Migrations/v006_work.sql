@@ -243,7 +243,8 @@ BEGIN
     RETURN given;
 END $$;
 
--- The ids of due jobs, for `claim_jobs`: at most `most` in the order in which they are due.
+-- The ids of due jobs, for `claim_jobs`: at most `most`, of those that have been due for longest ten
+-- times as many, and of these in turn one of each account.
 CREATE FUNCTION holdfast.due_ids(
     source text, which text, for_provider text, now_ timestamptz, jobs text[], run uuid, most integer)
 RETURNS text[]
@@ -254,13 +255,17 @@ BEGIN
     IF most <= 0 THEN
         RETURN '{}';
     END IF;
-    EXECUTE format('SELECT array_agg(job_id) FROM (
-            SELECT job_id FROM %I WHERE provider = $1 AND lease_is_over(lease_until, $2, $4) AND %s
-                AND %s ORDER BY next_poll_at, job_id LIMIT %s) c',
+    EXECUTE format('SELECT array_agg(job_id ORDER BY turn, next_poll_at, job_id) FROM (
+            SELECT job_id, next_poll_at,
+                row_number() OVER (PARTITION BY account_id ORDER BY next_poll_at, job_id) AS turn
+            FROM (SELECT job_id, account_id, next_poll_at FROM %I
+                WHERE provider = $1 AND lease_is_over(lease_until, $2, $4) AND %s AND %s
+                ORDER BY next_poll_at, job_id LIMIT %s) w
+            ORDER BY turn, next_poll_at, job_id LIMIT %s) c',
         source, which, CASE cardinality(jobs) WHEN 0 THEN 'next_poll_at <= $2'
             ELSE 'job_id = ANY ($3) AND (leased_at IS NULL OR lease_owner IS DISTINCT FROM $5)
                 AND (next_poll_at <= $2 OR state NOT IN (''succeeded'', ''delivered'', ''dismissed''))'
-            END, most)
+            END, least(most * 10, 5000), most)
     INTO due USING for_provider, now_, jobs, policy_interval('lease'), run;
     RETURN coalesce(due, '{}');
 END $$;
