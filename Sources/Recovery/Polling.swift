@@ -118,7 +118,8 @@ struct Polling: ~Copyable {
             try tryAgain(connection)
             if asking.isEmpty, waiting.isEmpty, decided.isEmpty, heldUp.isEmpty {
                 // What was learned may be a reason to ask about more.
-                if !mayClaim, isWithinBudget, wantsMore, !askable.allSatisfy({ isUnreachable($0) }) {
+                if !mayClaim, isWithinBudget, wantsMore, !askable.allSatisfy({ isUnreachable($0) })
+                {
                     mayClaim = try askAgain(connection)
                 }
                 guard mayClaim else { break }
