@@ -120,7 +120,7 @@ extension Polling {
         if let held = suspect, batch.contains(where: { $0.item.jobID == held }) { suspect = nil }
         let outcomes = Dictionary(
             batch.map { ($0.item.jobID, $0.decision) }, uniquingKeysWith: { first, _ in first })
-        report.take(results, outcomes, pass)
+        take(results, batch, outcomes)
         for (provider, pause) in opened {
             leftAlone.insert(provider)
             report.add(
@@ -157,6 +157,8 @@ extension Polling {
         let until = ContinuousClock.now + Self.lastAnswers
         while !asking.isEmpty, .now < until { collect(wait: Self.bucketPause, connection) }
         if !decided.isEmpty { try record(connection) }
+        try postpone(connection, heldUp)
+        heldUp = []
         try claims.release(connection, open)
         report.examined -= open.count + asking.count
     }

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Postgres
 import TestSupport
@@ -105,6 +106,53 @@ import Testing
         try books.open("k", "a", 1)
         #expect(
             try books.failure("SELECT holdfast.mark_submitted('k', 't', \(name))") == state)
+    }
+
+    @Test func `the programs and the database have the same limit of a task id`() throws {
+        let books = try Books()
+        try books.grant("a", 100)
+        for (index, letter) in ["q", "ä"].enumerated() {
+            let bytes = letter.utf8.count
+            let longest = String(repeating: letter, count: TaskID.limitBytes / bytes)
+            let job = "j\(index)"
+            try books.open(job, "a", 1)
+            #expect(
+                try books.failure("SELECT holdfast.mark_submitted(\(job), \(longest + letter))")
+                    == "22023")
+            #expect(
+                try books.failure("SELECT holdfast.mark_submitted(\(job), \(longest))") == nil)
+            #expect(
+                try books.failure(
+                    """
+                    INSERT INTO holdfast.task (provider, task_id, job_id, created_at)
+                    VALUES ('kie', \(longest + letter), \(job), now())
+                    """, role: nil) == "23514")
+        }
+    }
+
+    // MARK: Who acts
+
+    /// What a login of the application may set says nothing about who acts.
+    @Test(arguments: ["return_credits", "dismiss_job"])
+    func `the application names no person in the story of a job`(_ function: String) throws {
+        let books = try Books()
+        try books.grant("a", 100)
+        try books.open("j", "a", 100)
+        let connection = try books.database.connect(role: "holdfast_app")
+        try connection.execute("BEGIN")
+        for setting in ["person", "actor"] {
+            try connection.execute(
+                "SELECT set_config(\("holdfast.\(setting)"), 'boss@example.com', true)")
+        }
+        try connection.execute("SELECT holdfast.\(raw: function)('j', 'because')")
+        try connection.execute("COMMIT")
+        #expect(
+            try books.text(
+                "SELECT actor FROM holdfast.transfer WHERE kind = 'void'") == "application")
+        #expect(
+            try books.failure(
+                "SELECT holdfast.\(raw: function)_by('j', 'because', 'boss@example.com')")
+                == "42501")
     }
 
     // MARK: Offers

@@ -86,6 +86,9 @@ CREATE TABLE holdfast.job (
     leased_at timestamptz,
     -- Claims in a row that ended without a result.
     claims integer NOT NULL DEFAULT 0,
+    -- Since when what was decided has found the account or the row held by somebody else.
+    held_up_since timestamptz,
+    held_up_told_at timestamptz,
 
     -- Answers in a row that told nothing about the task: since when, whether the last of them came and
     -- could not be read, about which family of the provider, and whether the job rests because nobody
@@ -175,10 +178,17 @@ CREATE INDEX transfer_afterwards ON holdfast.transfer (created_at)
     WHERE kind IN ('charge', 'refund');
 CREATE INDEX transfer_xact ON holdfast.transfer (xact);
 
+-- Whether a text can be a provider's name for a task: the one limit of its length, in bytes, which
+-- the programs know as TaskID.limitBytes.
+CREATE FUNCTION holdfast.is_task_id(given text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(octet_length(given) BETWEEN 1 AND 500, false)
+$$;
+
 -- What a provider runs for a job. A job may come to have several.
 CREATE TABLE holdfast.task (
     provider text NOT NULL,
-    task_id text NOT NULL CHECK (task_id <> '' AND length(task_id) <= 500),
+    task_id text NOT NULL CHECK (holdfast.is_task_id(task_id)),
     job_id text NOT NULL REFERENCES holdfast.job,
     endpoint text,
     state text NOT NULL DEFAULT 'pending' CHECK (state IN (
@@ -225,7 +235,7 @@ CREATE TABLE holdfast.task_list (
 -- Tasks at a provider that no job knows.
 CREATE TABLE holdfast.stray_task (
     provider text NOT NULL,
-    task_id text NOT NULL,
+    task_id text NOT NULL CHECK (holdfast.is_task_id(task_id)),
     endpoint text NOT NULL,
     state text NOT NULL,
     cost_amount text,
@@ -459,6 +469,19 @@ CREATE TABLE holdfast.policy (
     set_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     set_by text NOT NULL DEFAULT session_user,
     PRIMARY KEY (key, provider, kind, model, is_default)
+);
+
+-- Whoever counts for the brakes holds this one row, which only the owner of the schema can.
+CREATE TABLE holdfast.brake_lock (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only)
+);
+INSERT INTO holdfast.brake_lock DEFAULT VALUES;
+
+-- Jobs whose files have all come to an end while somebody else held the job or its account.
+CREATE TABLE holdfast.undelivered (
+    job_id text PRIMARY KEY REFERENCES holdfast.job,
+    held_up_since timestamptz NOT NULL,
+    reported_at timestamptz
 );
 
 -- Automatic voids, refunds and late charges by minute, for the brakes.

@@ -26,6 +26,15 @@ LANGUAGE sql IMMUTABLE AS $$
         OR lease_until > now_ + lease + interval '10 seconds'
 $$;
 
+-- Whether an error is the trouble of the row that met it, so that the row is set aside and the others
+-- go on. Locks, lost races, cancelled statements, missing rights and what ails the server are not:
+-- they would meet every row, or none at the next try.
+CREATE FUNCTION holdfast.is_row_trouble(state text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(state, 2) NOT IN ('08', '25', '28', '40', '53', '55', '57', '58')
+        AND state <> '42501'
+$$;
+
 -- The table of moves. Everything else is refused.
 CREATE FUNCTION holdfast.may_become(old_state text, new_state text, error_code text)
 RETURNS boolean
@@ -198,19 +207,33 @@ END $$;
 CREATE TRIGGER task_comes_late AFTER INSERT ON holdfast.task
     FOR EACH ROW WHEN (NEW.finished_at IS NULL) EXECUTE FUNCTION holdfast.watch_new_task();
 
--- Once a day for each offer the row is written; otherwise it is only looked at.
+-- Once a day for each offer the row is written; otherwise it is only looked at. It is written in the
+-- application's own transaction, which may stay open for long: nobody waits for it here, and where
+-- somebody else is at the offer, a later job notes it.
 CREATE FUNCTION holdfast.note_offer() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    endpoint_ text := coalesce(NEW.endpoint, '');
 BEGIN
-    IF NOT EXISTS (SELECT FROM offer o
-        WHERE o.provider = NEW.provider AND o.endpoint = coalesce(NEW.endpoint, '')
-            AND o.kind = NEW.kind AND o.model = NEW.model
-            AND o.last_used_at > NEW.created_at - interval '1 day') THEN
-        INSERT INTO offer AS o (provider, endpoint, kind, model, first_used_at, last_used_at)
-        VALUES (NEW.provider, coalesce(NEW.endpoint, ''), NEW.kind, NEW.model, NEW.created_at,
-            NEW.created_at)
-        ON CONFLICT (provider, endpoint, kind, model) DO UPDATE
-        SET last_used_at = greatest(o.last_used_at, excluded.last_used_at);
+    IF EXISTS (SELECT FROM offer o
+            WHERE o.provider = NEW.provider AND o.endpoint = endpoint_
+                AND o.kind = NEW.kind AND o.model = NEW.model
+                AND o.last_used_at > NEW.created_at - interval '1 day')
+        OR NOT pg_try_advisory_xact_lock(hashtextextended('holdfast.offer '
+            || jsonb_build_array(NEW.provider, endpoint_, NEW.kind, NEW.model)::text, 0)) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM 1 FROM offer o
+    WHERE o.provider = NEW.provider AND o.endpoint = endpoint_ AND o.kind = NEW.kind
+        AND o.model = NEW.model FOR NO KEY UPDATE SKIP LOCKED;
+    IF FOUND THEN
+        UPDATE offer o SET last_used_at = greatest(o.last_used_at, NEW.created_at)
+        WHERE o.provider = NEW.provider AND o.endpoint = endpoint_ AND o.kind = NEW.kind
+            AND o.model = NEW.model;
+    ELSE
+        INSERT INTO offer (provider, endpoint, kind, model, first_used_at, last_used_at)
+        VALUES (NEW.provider, endpoint_, NEW.kind, NEW.model, NEW.created_at, NEW.created_at)
+        ON CONFLICT (provider, endpoint, kind, model) DO NOTHING;
     END IF;
     RETURN NULL;
 END $$;
