@@ -31,7 +31,7 @@ final class S3Carrier: PartCarrier {
     }
 
     var place: String { wire.location.words }
-    var isCreateOnly: Bool { wire.location.profile.isCreateOnly }
+    var isCreateOnly: Bool { wire.location.isCreateOnly }
     var sums: Part.Sums { checksum == .md5 ? .md5 : .sha256 }
     private var checksum: S3Profile.Checksum { wire.location.profile.checksum }
 
