@@ -128,6 +128,21 @@ package struct FileResult: Equatable, Sendable {
     package var action: String?
     package var amount: Int64?
     package var detail: String?
+
+    init(_ row: Row, ordinal: Int?) throws {
+        jobID = try row.text("job_id")
+        self.ordinal = ordinal
+        outcome = try row.text("outcome")
+        action = try row.optionalText("action")
+        amount = try row.optionalInt64("amount")
+        detail = try row.optionalText("detail")
+    }
+
+    /// The same as the result of the job's move.
+    package var move: MoveResult {
+        MoveResult(
+            jobID: jobID, outcome: outcome, action: action, amount: amount, detail: detail)
+    }
 }
 
 /// Less than so many bytes a second for so long, and a source is slow.
@@ -278,18 +293,27 @@ package struct Files: Sendable {
     ) throws -> [FileResult] {
         guard !steps.isEmpty else { return [] }
         let json = JSON.write(.array(steps.map(\.json)))
-        let rows = try connection.repeatable {
+        return try connection.repeatable {
             try connection.query(
                 """
                 SELECT r.* FROM \(sql: function("record_files", "record_refetches"))(
                     \(run.runID)::uuid, \(run.clockOffset)::interval, \(json)::jsonb) r
-                """)
+                """
+            ).map { try FileResult($0, ordinal: try $0.optionalInt("ordinal")) }
         }
-        return try rows.map { row in
-            FileResult(
-                jobID: try row.text("job_id"), ordinal: try row.optionalInt("ordinal"),
-                outcome: try row.text("outcome"), action: try row.optionalText("action"),
-                amount: try row.optionalInt64("amount"), detail: try row.optionalText("detail"))
+    }
+
+    /// Delivers a page of jobs, behind `after`, that had to be left because somebody else held them.
+    package func deliverLeft(
+        _ connection: borrowing Connection, after: String, most: Int
+    ) throws -> [FileResult] {
+        try connection.repeatable {
+            try connection.query(
+                """
+                SELECT d.* FROM holdfast.deliver_left(\(run.runID)::uuid,
+                    \(run.clockOffset)::interval, \(after), \(most)::integer) d
+                """
+            ).map { try FileResult($0, ordinal: nil) }
         }
     }
 }

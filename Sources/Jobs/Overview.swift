@@ -58,6 +58,21 @@ package struct ProviderState: Equatable, Sendable {
     package var isUsed: Bool
     /// What keeps its lists of tasks from being read, by the first that has a problem.
     package var listProblem: String?
+    /// The last failure, until an answer comes.
+    package var lastError: String?
+    package var lastStatus: Int?
+    /// That failure was about our key.
+    package var isKeyRefused = false
+    /// Its families that nobody can read now.
+    package var unreadable: [UnreadableFamily] = []
+}
+
+extension ProviderState {
+    /// `the key is refused (401)`; nil when it is not.
+    package var keyTrouble: String? {
+        guard isKeyRefused else { return nil }
+        return "the key is refused" + (lastStatus.map { " (\($0 == 200 ? 401 : $0))" } ?? "")
+    }
 }
 
 /// The newest run of a command.
@@ -211,12 +226,14 @@ extension JobQueries {
 
     /// Every provider that the database knows.
     package func providers(_ connection: borrowing Connection) throws -> [ProviderState] {
-        try connection.query(
+        let unreadable = Dictionary(
+            grouping: try UnreadableFamily.all(connection), by: \.provider)
+        return try connection.query(
             """
             SELECT p.provider, p.failures,
                 CASE WHEN p.paused_until > \(sql: now)
                     THEN \(raw: JobStatus.microseconds("p.paused_until")) END AS paused_us,
-                p.pause_reason,
+                p.pause_reason, p.last_error, p.last_status, p.is_key_refused,
                 EXISTS (SELECT FROM holdfast.offer o WHERE o.provider = p.provider) AS is_used,
                 (SELECT concat_ws(': ', nullif(l.endpoint, ''), l.problem)
                     FROM holdfast.task_list l
@@ -225,12 +242,16 @@ extension JobQueries {
             FROM holdfast.provider p ORDER BY p.provider
             """
         ).map { row in
-            ProviderState(
-                name: try row.text("provider"), failures: try row.int("failures"),
+            let name = try row.text("provider")
+            return ProviderState(
+                name: name, failures: try row.int("failures"),
                 pausedUntil: try row.optionalInstant("paused_us"),
                 pauseReason: try row.optionalText("pause_reason"),
                 isUsed: try row.bool("is_used"),
-                listProblem: try row.optionalText("list_problem"))
+                listProblem: try row.optionalText("list_problem"),
+                lastError: try row.optionalText("last_error"),
+                lastStatus: try row.optionalInt("last_status"),
+                isKeyRefused: try row.bool("is_key_refused"), unreadable: unreadable[name] ?? [])
         }
     }
 

@@ -62,10 +62,20 @@ final class Landing: DownloadSink {
     /// When it was first fetched in this run; its time limit counts from here.
     var firstFetch: ContinuousClock.Instant?
 
+    /// All that is asked of the store for this file.
+    let session: Session
+    /// The part of it that is not the upload's: what an earlier attempt left, and waits.
+    let steps: Session
     private let whenReady: () -> Void
 
-    /// - Parameter whenReady: Called by the sink when the type can be told.
-    init(_ item: FileItem, limitBytes: Int64, whenReady: @escaping () -> Void) {
+    /// - Parameters:
+    ///   - session: A part of the run's, of this file's own.
+    ///   - whenReady: Called by the sink when the type can be told.
+    init(
+        _ item: FileItem, limitBytes: Int64, _ session: Session, whenReady: @escaping () -> Void
+    ) {
+        self.session = session
+        steps = session.part()
         self.item = item
         isSlow = item.isSlow
         self.limitBytes = limitBytes
@@ -92,6 +102,12 @@ final class Landing: DownloadSink {
         check = nil
         received = 0
         resumption.forget()
+    }
+
+    /// Ends all that is asked of the store; what was begun there in vain is removed.
+    func stop() {
+        steps.cancel()
+        upload?.cancel()
     }
 
     /// Whether a broken transfer is worth another try in this run: more than one only where it
@@ -172,7 +188,7 @@ final class Landing: DownloadSink {
 
     /// Opens the upload; `whenChanged` as in `ObjectStore.begin`.
     func open(
-        _ store: any ObjectStore, _ session: Session, whenChanged: @escaping () -> Void
+        _ store: any ObjectStore, whenChanged: @escaping () -> Void
     ) throws(Failure) {
         guard let object else { return }
         upload = try store.begin(object, session, whenChanged: whenChanged)

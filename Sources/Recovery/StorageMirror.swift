@@ -80,7 +80,7 @@ package struct StorageMirror: ~Copyable {
             while true {
                 if wiring.shouldStop() {
                     try giveBack(connection)
-                    break
+                    return report
                 }
                 if claims != .over { try claimMore(connection) }
                 if landings.isEmpty {
@@ -103,8 +103,9 @@ package struct StorageMirror: ~Copyable {
             // The store is full or gone: no file is lost by it, all leases go back.
             try giveBack(connection)
             report.add(.init(code: failure.code, message: failure.message), status: failure.status)
+            return report
         }
-        session.settle(within: .seconds(10))
+        session.settle(within: Self.lastAnswers)
         return report
     }
 
@@ -156,8 +157,8 @@ package struct StorageMirror: ~Copyable {
         report.examined += items.count
         tally.claimed(items)
         for item in items {
-            let landing = Landing(item, limitBytes: wiring.run.maxFileBytes) { [session] in
-                session.interrupt()
+            let landing = Landing(item, limitBytes: wiring.run.maxFileBytes, session.part()) {
+                [session] in session.interrupt()
             }
             if files.purpose == .refetch {
                 // It goes to the key that the asset has, or to one behind it.
@@ -173,12 +174,12 @@ package struct StorageMirror: ~Copyable {
         let item = landing.item
         guard let key = item.objectKey.flatMap(ObjectKey.init) else { return fetch(landing) }
         let isComplete = item.sha256 != nil && item.bytes != nil
-        target.store.discard(uploadID: item.uploadID, key: key, session) {
-            [desk, session, store = target.store] result in
+        target.store.discard(uploadID: item.uploadID, key: key, landing.steps) {
+            [desk, store = target.store] result in
             guard case .success = result, isComplete else {
                 return desk.put(landing, .settled(result.map { nil }))
             }
-            store.find(key, session) { desk.put(landing, .settled($0)) }
+            store.find(key, landing.steps) { desk.put(landing, .settled($0)) }
         }
     }
 
@@ -196,7 +197,9 @@ package struct StorageMirror: ~Copyable {
         else { return }
         var result: Result<Int, Failure>?
         let age = wiring.run.clockOffset - leftoverAge
-        target.store.discardAll(begunBefore: wiring.wallClock() + age, session) { result = $0 }
+        let removal = session.part()
+        defer { removal.cancel() }
+        target.store.discardAll(begunBefore: wiring.wallClock() + age, removal) { result = $0 }
         session.run { result != nil || wiring.shouldStop() }
         let count = try result?.get() ?? 0
         if count > 0 { wiring.tell("\(count) uploads that were never completed were given up") }
@@ -210,18 +213,36 @@ package struct StorageMirror: ~Copyable {
         try files.renew(connection, landings.values.map(\.item) + waiting)
     }
 
+    /// What is under way when a run ends gets so long for its answers.
+    private static let lastAnswers = Duration.seconds(10)
+
+    /// Ends everything, and gives the leases back: each once the last request for its file has ended,
+    /// because the store may yet do what it was asked.
+    ///
+    /// Of a file whose request does not end in time the lease is kept, and ends by itself.
     private mutating func giveBack(_ connection: borrowing Connection) throws {
-        try recordStored(connection)
-        for landing in landings.values { landing.upload?.cancel() }
+        for landing in landings.values { landing.stop() }
         for tag in transfers.keys { session.cancel(tag: tag) }
         for tag in rescues.keys { session.cancel(tag: tag) }
-        let items = landings.values.map(\.item) + waiting
-        landings = [:]
-        waiting = []
         transfers = [:]
         rescues = [:]
-        // Also those that were on their way to the store when it failed.
-        try files.release(connection, items)
+        try recordStored(connection)
+        try releaseEnded(connection)
+        guard !landings.isEmpty else { return }
+        try files.renew(connection, landings.values.map(\.item))
+        session.settle(within: Self.lastAnswers)
+        try releaseEnded(connection)
+        for name in landings.keys.sorted() {
+            wiring.tell("file \(name): the store has not answered; its lease ends by itself")
+        }
+    }
+
+    /// Gives back the leases of files for which nothing is under way at the store.
+    private mutating func releaseEnded(_ connection: borrowing Connection) throws {
+        let ended = landings.values.filter(\.session.isIdle)
+        for landing in ended { landings[landing.item.name] = nil }
+        try files.release(connection, ended.map(\.item) + waiting)
+        waiting = []
     }
 }
 

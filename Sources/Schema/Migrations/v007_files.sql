@@ -182,10 +182,6 @@ DECLARE
 BEGIN
     PERFORM act_as('storage-mirrorer', run, clock_offset);
     now_ := clock();
-    -- Jobs first, in order, as everywhere: the moves below need them.
-    PERFORM 1 FROM job j WHERE j.job_id IN (
-        SELECT s.job_id FROM unnest(given) s WHERE s.step IN ('stored', 'lost'))
-    ORDER BY j.job_id FOR NO KEY UPDATE;
     RETURN QUERY
     WITH written AS (
         UPDATE asset a SET
@@ -230,19 +226,27 @@ BEGIN
     FROM unnest(given) s WHERE s.step IN ('stored', 'lost');
     IF ended IS NOT NULL THEN
         RETURN QUERY SELECT d.job_id, NULL::integer, d.outcome, d.action, d.amount, d.detail
-            FROM deliver_jobs(ended) d;
+            FROM deliver_jobs(ended) d WHERE d.outcome <> 'locked';
     END IF;
 END $$;
 
 -- Moves on the jobs whose files have all come to an end: delivered with the customer's share, or
--- failed as result_lost.
+-- failed as result_lost. One that somebody else holds, or whose account somebody holds, is 'locked',
+-- and is kept to be delivered later: nothing waits for it here.
 CREATE FUNCTION holdfast.deliver_jobs(wanted text[])
 RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     moves move[];
+    ours text[];
+    locked text[];
 BEGIN
+    -- Of two runs that store the last two files of a job, one has its row and sees both, or leaves it.
+    SELECT array_agg(l.job_id) INTO ours FROM (
+        SELECT j.job_id FROM job j JOIN account a ON a.account_id = j.account_id
+        WHERE j.job_id = ANY (wanted)
+        ORDER BY j.job_id FOR NO KEY UPDATE OF a, j SKIP LOCKED) l;
     SELECT array_agg(jsonb_populate_record(NULL::move, CASE
             WHEN f.stored > 0 AND (f.stored >= j.expected_outputs
                 OR policy_value('partial', j.provider, j.kind, j.model) = 'deliver')
@@ -256,12 +260,46 @@ BEGIN
             count(*) FILTER (WHERE a.state = 'pending') AS pending,
             min(a.error_message) FILTER (WHERE a.state = 'lost') AS why
         FROM asset a WHERE a.job_id = j.job_id) f
-    WHERE j.job_id = ANY (wanted) AND j.state = 'succeeded' AND f.pending = 0
+    WHERE j.job_id = ANY (ours) AND j.state = 'succeeded' AND f.pending = 0
         AND j.pending_move IS NULL;
-    RETURN QUERY SELECT a.job_id,
-            CASE a.outcome WHEN 'go' THEN m.new_state ELSE a.outcome END,
+    locked := ARRAY(SELECT w FROM unnest(wanted) w WHERE w <> ALL (coalesce(ours, '{}')));
+    FOR job_id, outcome, action, amount, detail IN
+        SELECT a.job_id, CASE a.outcome WHEN 'go' THEN m.new_state ELSE a.outcome END,
             a.action, a.amount, a.detail
-        FROM apply_moves(moves, true) a JOIN unnest(moves) m ON m.job_id = a.job_id;
+        FROM apply_automatic(moves) a JOIN unnest(moves) m ON m.job_id = a.job_id
+    LOOP
+        IF outcome IN ('locked', 'refused') THEN
+            locked := locked || job_id;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    RETURN QUERY SELECT l, 'locked', NULL::text, NULL::bigint, NULL::text FROM unnest(locked) l
+        WHERE l <> ALL (coalesce(ours, '{}'));
+    -- What could not be delivered is remembered, also for after a person has freed it.
+    INSERT INTO undelivered AS u (job_id, held_up_since)
+    SELECT DISTINCT l, clock() FROM unnest(locked) l ON CONFLICT DO NOTHING;
+    DELETE FROM undelivered u WHERE u.job_id = ANY (ours) AND u.job_id <> ALL (locked);
+END $$;
+
+-- Delivers what had to be left because somebody else held the job or its account. Those that have
+-- waited for more than five minutes come once with the outcome 'held_up' and their account.
+CREATE FUNCTION holdfast.deliver_left(run uuid, clock_offset interval, after text, most integer)
+RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    page text[];
+BEGIN
+    PERFORM act_as('storage-mirrorer', run, clock_offset);
+    page := ARRAY(SELECT u.job_id FROM undelivered u JOIN job j USING (job_id)
+        WHERE j.blocked IS NULL AND u.job_id COLLATE "C" > after COLLATE "C"
+        ORDER BY u.job_id COLLATE "C" LIMIT most FOR NO KEY UPDATE OF u SKIP LOCKED);
+    RETURN QUERY SELECT p, 'looked_at', NULL::text, NULL::bigint, NULL::text FROM unnest(page) p;
+    RETURN QUERY SELECT d.* FROM deliver_jobs(page) d;
+    RETURN QUERY UPDATE undelivered u SET reported_at = clock() FROM job j
+        WHERE u.job_id = ANY (page) AND j.job_id = u.job_id AND u.reported_at IS NULL
+            AND u.held_up_since <= clock() - interval '5 minutes'
+        RETURNING u.job_id, 'held_up', NULL::text, NULL::bigint, j.account_id;
 END $$;
 
 -- When something that all hosts share was last looked after.
