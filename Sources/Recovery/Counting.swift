@@ -43,7 +43,9 @@ extension RunReport {
                 Problem(
                     jobID: result.jobID, code: "braked",
                     message: "would \(result.action ?? "settle") \(result.amount ?? 0) credits; "
-                        + "\(result.detail ?? "a brake"); look first, then holdfast policy release-brake"
+                        + "\(result.detail ?? "a brake"); look first with holdfast job show "
+                        + "\(result.jobID); if it is right: holdfast policy release-brake --job "
+                        + "\(result.jobID); if not, holdfast job requeue \(result.jobID) asks again"
                 ),
                 status: .needsPerson)
         case "postponed":

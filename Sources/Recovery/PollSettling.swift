@@ -141,17 +141,26 @@ extension Polling {
     }
 
     /// Ends early: what was decided is written, every other lease is given back.
+    ///
+    /// A call to the application's trigger cannot be taken back. Its answer is waited for a while; a
+    /// job without one keeps its lease, so that nobody calls for it again meanwhile.
     mutating func giveBack(_ connection: borrowing Connection) throws {
+        let questions = asking.filter { !$0.value.isTrigger }
+        for tag in questions.keys {
+            client?.cancel(tag: tag)
+            asking[tag] = nil
+        }
         let open =
-            asking.values.map(\.item) + waiting.map(\.item)
+            questions.values.map(\.item) + waiting.map(\.item)
             + unresolved.map(\.question.item) + unasked
-        for tag in asking.keys { client?.cancel(tag: tag) }
+        (waiting, unresolved, unasked) = ([], [], [])
+        let until = ContinuousClock.now + Self.lastAnswers
+        while !asking.isEmpty, .now < until { collect(wait: Self.bucketPause, connection) }
         if !decided.isEmpty { try record(connection) }
         try postpone(connection, heldUp)
         heldUp = []
         try claims.release(connection, open)
-        (asking, waiting, unresolved, unasked) = ([:], [], [], [])
-        report.examined -= open.count
+        report.examined -= open.count + asking.count
     }
 
     /// Tells a person that a key does not work: at once where the provider's word can be taken, after

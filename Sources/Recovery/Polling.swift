@@ -14,6 +14,8 @@ struct Polling: ~Copyable {
     /// Decisions are written when so many wait, or the oldest has waited so long.
     static let batchSize = 200
     static let batchDelay = Duration.milliseconds(150)
+    /// How long a run that is stopped waits for what it cannot take back.
+    static let lastAnswers = Duration.seconds(5)
     /// The pause before another look at a bucket that was empty.
     static let bucketPause = Duration.milliseconds(100)
     /// Jobs that become due again in one transaction.
@@ -298,7 +300,7 @@ struct Polling: ~Copyable {
         waiting = left
     }
 
-    private mutating func collect(wait: Duration, _ connection: borrowing Connection) {
+    mutating func collect(wait: Duration, _ connection: borrowing Connection) {
         guard let completions = client?.step(wait: wait) else { return }
         for completion in completions {
             guard let question = asking.removeValue(forKey: completion.tag) else { continue }

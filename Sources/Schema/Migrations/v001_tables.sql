@@ -253,7 +253,9 @@ CREATE TABLE holdfast.asset (
     job_id text NOT NULL REFERENCES holdfast.job,
     ordinal integer NOT NULL,
     provider text NOT NULL,
-    state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'stored', 'lost')),
+    -- dropped: the job was closed before the file was stored, and nobody wants it any more.
+    state text NOT NULL DEFAULT 'pending'
+        CHECK (state IN ('pending', 'stored', 'lost', 'dropped')),
     source_url text NOT NULL,
     source_expires_at timestamptz,
     -- The same, or a guess by the provider's usual URL life: it orders the work and proves nothing.
@@ -274,6 +276,8 @@ CREATE TABLE holdfast.asset (
     lease_token bigint NOT NULL DEFAULT 0,
     lease_until timestamptz,
     claims integer NOT NULL DEFAULT 0,
+    -- Since when its source is known to send less than min_rate.
+    slow_since timestamptz,
     PRIMARY KEY (job_id, ordinal),
     CONSTRAINT stored_is_verified CHECK (state <> 'stored' OR (
         object_key IS NOT NULL AND sha256 IS NOT NULL AND bytes IS NOT NULL
@@ -281,10 +285,13 @@ CREATE TABLE holdfast.asset (
 ) WITH (fillfactor = 70);
 CREATE INDEX asset_due ON holdfast.asset (expires_by, job_id, ordinal)
     WHERE state = 'pending';
+CREATE INDEX asset_slow ON holdfast.asset (expires_by, job_id, ordinal)
+    WHERE state = 'pending' AND slow_since IS NOT NULL;
 CREATE UNIQUE INDEX asset_object ON holdfast.asset (object_key) WHERE object_key IS NOT NULL;
--- What people look through: stored files by age, and the few that are lost.
+-- What people look through: stored files by age, and the few that are lost or dropped.
 CREATE INDEX asset_stored ON holdfast.asset (stored_at, job_id, ordinal) WHERE state = 'stored';
-CREATE INDEX asset_lost ON holdfast.asset (created_at, job_id, ordinal) WHERE state = 'lost';
+CREATE INDEX asset_lost ON holdfast.asset (created_at, job_id, ordinal)
+    WHERE state IN ('lost', 'dropped');
 
 -- A file of a settled job while it is fetched once more, because a person wants it. The asset stays
 -- as it is until the object is there, so that a job never looks as if it had no files; a row that
@@ -448,31 +455,6 @@ CREATE TABLE holdfast.provider (
     last_status integer,
     last_error_at timestamptz,
     is_key_refused boolean NOT NULL DEFAULT false
-);
-
--- What all hosts know of a family of a provider's answers: whether anybody can read them.
-CREATE TABLE holdfast.family (
-    provider text NOT NULL,
-    endpoint text NOT NULL,
-    -- The newest answer that could be read; written once a minute while all is well.
-    readable_at timestamptz,
-    -- Nobody can read it since then.
-    unreadable_since timestamptz,
-    last_error text,
-    -- The job that was asked about for all that rest or are set aside, and when.
-    probe_job text,
-    probed_at timestamptz,
-    PRIMARY KEY (provider, endpoint)
-);
-
--- When a provider was silent or left alone (no endpoint), or a family of it unreadable: watches did not
--- run then. One that lasts is in the provider's or the family's own row.
-CREATE TABLE holdfast.outage (
-    provider text NOT NULL,
-    endpoint text NOT NULL,
-    began_at timestamptz NOT NULL,
-    ended_at timestamptz NOT NULL,
-    PRIMARY KEY (provider, endpoint, ended_at)
 );
 
 -- Policies. An empty provider, kind or model means any; rows that came with the schema rank
