@@ -37,7 +37,7 @@ import Testing
                 == (bytes <= 500 ? "1" : "0"))
         #expect(
             try line.text(
-                "SELECT (woken_at IS NOT NULL)::text FROM holdfast.job WHERE job_id = 'job-1'")
+                "SELECT (submitting_at IS NOT NULL)::text FROM holdfast.job WHERE job_id = 'job-1'")
                 == "true")
     }
 

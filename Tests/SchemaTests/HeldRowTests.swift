@@ -114,7 +114,7 @@ import Testing
                 SELECT concat_ws(' ', claims, lease_owner, next_poll_at > clock_timestamp()
                     + interval '10 minutes', next_poll_at < clock_timestamp() + interval '11 minutes')
                 FROM holdfast.job
-                """) == "0 true true")
+                """) == "0 t t")
         // Named after five minutes, and again an hour later.
         for (offset, named) in [
             ("14 minutes", 0), ("16 minutes", 1), ("40 minutes", 0), ("80 minutes", 1),
