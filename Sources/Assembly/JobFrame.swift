@@ -1,4 +1,5 @@
 package import Core
+import Jobs
 import Logging
 package import Postgres
 package import Reports
@@ -11,11 +12,13 @@ package enum JobFrame {
     /// Runs `body` within the frame, and prints what it came to.
     ///
     /// An idle run ends after the statement that starts it and the one that ends it.
+    /// - Parameter jobIDs: Jobs that the flags name; one that is not there ends the run before it
+    ///   does anything.
     package static func perform(
-        _ context: RunContext, _ common: CommonOptions,
+        _ context: RunContext, _ common: CommonOptions, jobIDs: [String] = [],
         _ body: (borrowing Connection, JobRun) throws -> RunReport
     ) throws -> ExitStatus {
-        try perform(context, common, body) { report, summary in
+        try perform(context, common, jobIDs: jobIDs, body) { report, summary in
             if common.reporting.output == .json { return summary.json() }
             return summary.isNews || (Output.isTerminal && !common.reporting.quiet)
                 ? summary.line : nil
@@ -24,11 +27,15 @@ package enum JobFrame {
 
     /// The same with a result of its own, and what standard output gets of it.
     package static func perform<Result: RunResult>(
-        _ context: RunContext, _ common: CommonOptions,
+        _ context: RunContext, _ common: CommonOptions, jobIDs: [String] = [],
         _ body: (borrowing Connection, JobRun) throws -> Result,
         print: (Result, RunSummary) -> String?
     ) throws -> ExitStatus {
         let connection = try Connection(context)
+        if !jobIDs.isEmpty {
+            try Installer.check(connection)
+            try JobQueries().requireJobs(connection, jobIDs)
+        }
         let job: JobRun
         if common.dryRun {
             job = try .rehearse(connection, context) { try Installer.check($0) }
