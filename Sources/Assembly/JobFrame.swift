@@ -36,35 +36,39 @@ package enum JobFrame {
             try Installer.check(connection)
             try JobQueries().requireJobs(connection, jobIDs)
         }
-        let job: JobRun
         if common.dryRun {
-            job = try .rehearse(connection, context) { try Installer.check($0) }
-        } else {
-            guard
-                let begun = try JobRun.begin(
-                    connection, context, schemaVersion: Migration.current,
-                    checkSchema: { try Installer.check($0) })
-            else {
-                // All places are taken: somebody else is doing this work.
-                return Self.leave(context, common)
-            }
-            job = begun
+            let job = try JobRun.rehearse(connection, context) { try Installer.check($0) }
+            var result = try body(connection, job)
+            result.run.status = StopSignal.outranking(result.run.status)
+            let summary = RunSummary(context, result.run, isDryRun: true)
+            for line in summary.problemLines { Output.error(line) }
+            if let text = print(result, summary) { Output.standard(text) }
+            return result.run.status
         }
+        guard
+            let job = try JobRun.begin(
+                connection, context, schemaVersion: Migration.current,
+                checkSchema: { try Installer.check($0) })
+        else {
+            // All places are taken: somebody else is doing this work.
+            return Self.leave(context, common)
+        }
+        let voice = Voice(context, common, job)
+        let ending = Ending(context: context, job: job, voice: voice)
+        voice.sayWhatIsOver()
         var result: Result
         do {
             result = try body(connection, job)
         } catch {
-            var report = RunReport()
-            let failure = Entry.failure(from: error)
-            report.status = StopSignal.outranking(failure.status)
-            if !common.dryRun { try? job.finish(connection, report) }
-            throw error
+            throw ending.abort(connection, Entry.failure(from: error))
         }
+        result.run.add(news: job.news)
         result.run.status = StopSignal.outranking(result.run.status)
-        if !common.dryRun { try job.finish(connection, result.run) }
-        let summary = RunSummary(context, result.run, isDryRun: common.dryRun)
-        for line in summary.problemLines { Output.error(line) }
+        let untold = ending.finish(connection, &result.run)
+        let summary = RunSummary(context, result.run, isDryRun: false)
+        voice.say(summary, connection)
         if let text = print(result, summary) { Output.standard(text) }
+        if untold > 0 { ending.told(connection) }
         return result.run.status
     }
 
@@ -91,6 +95,10 @@ extension RunReport: RunResult {
 
 extension RunSummary {
     init(_ context: RunContext, _ report: RunReport, isDryRun: Bool) {
+        var report = report
+        for place in report.problems.indices {
+            report.problems[place].message = Redaction.apply(report.problems[place].message)
+        }
         self.init(
             command: context.command, version: Version.current, runID: context.runID,
             isDryRun: isDryRun, startedAt: context.startedAt, finishedAt: MachineClock.now(),

@@ -5,7 +5,9 @@ import TestSupport
 import Testing
 
 /// What cron sends by mail while something lasts: a line when it begins, one each hour, and one when it
-/// is over. The exit status tells every time.
+/// is over.
+///
+/// The exit status tells every time.
 @Suite struct CronMail {
     /// A host with its crontab, its settings file and its state folder.
     private final class Host {
