@@ -296,7 +296,8 @@ extension StorageMirror {
                         jobID: result.jobID, code: "braked",
                         message:
                             "would \(result.action ?? "settle") \(result.amount ?? 0) credits; "
-                            + "\(result.detail ?? "a brake"); look first, then holdfast policy release-brake"
+                            + "\(result.detail ?? "a brake"); see holdfast job show \(result.jobID), "
+                            + "and if it is right: holdfast policy release-brake --job \(result.jobID)"
                     ),
                     status: .needsPerson)
             default:
