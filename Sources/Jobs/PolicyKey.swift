@@ -84,6 +84,12 @@ package struct PolicyKey: Equatable, Sendable {
             "transfer_limit", .duration(mayBeZero: false), .installation, "one file's transfer"),
         .init("max_file_bytes", .bytes, .installation, "one file"),
         .init(
+            "verify_share", .percent, .installation,
+            "the share of the files stored within 30 days that each night looks at"),
+        .init(
+            "verify_bytes", .bytes, .installation,
+            "what a night reads of files whose checksum the store does not tell"),
+        .init(
             "list_every", .duration(mayBeZero: false), .provider,
             "how often a provider's list of tasks is read"),
         .init(
