@@ -48,6 +48,11 @@ final class Landing: DownloadSink {
     /// What the source said when it refused the file, and whether that can mean that it is gone.
     var refusal = (reason: "", isGone: false)
     var resumption = Resumption()
+    /// Its source sends too little to keep a place among the others.
+    var isSlow: Bool
+    var pace = Pace()
+    /// The source waits for us: the store has no room.
+    private(set) var isPaused = false
     /// Other objects that were found at the file's keys.
     var conflicts = 0
 
@@ -70,6 +75,7 @@ final class Landing: DownloadSink {
         self.session = session
         steps = session.part()
         self.item = item
+        isSlow = item.isSlow
         self.limitBytes = limitBytes
         self.whenReady = whenReady
     }
@@ -132,6 +138,12 @@ final class Landing: DownloadSink {
     }
 
     func receive(_ bytes: UnsafeRawBufferPointer) -> SinkAnswer {
+        let answer = take(bytes)
+        isPaused = if case .pause = answer { true } else { false }
+        return answer
+    }
+
+    private func take(_ bytes: UnsafeRawBufferPointer) -> SinkAnswer {
         switch phase {
         case .settling, .storing: return .stop
         case .ready, .opening: return .pause

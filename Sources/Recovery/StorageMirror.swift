@@ -45,6 +45,11 @@ package struct StorageMirror: ~Copyable {
     /// Files that are leased to this run already, and wait for room.
     var waiting: [FileItem]
     var lastRenewal = ContinuousClock.now
+    /// When a source is slow; nil until the first file is claimed.
+    var paceLimit: PaceLimit?
+    var lastPaceLook = ContinuousClock.now
+    /// The run has given its place up, and only ends what it has begun.
+    var hasLeftPlace = false
     var claims = FileClaims.first
     /// The only file under way is one that earlier runs did not survive.
     var holdsSuspect = false
@@ -81,8 +86,10 @@ package struct StorageMirror: ~Copyable {
                 }
                 try collect(connection)
                 try readNews(connection)
+                try lookAtPaces(connection)
                 try writeSteps(connection)
                 try renewIfDue(connection)
+                try leavePlaceIfSpent(connection)
                 tellTotals()
             }
         } catch let failure as Failure
@@ -115,13 +122,14 @@ package struct StorageMirror: ~Copyable {
             selection.jobIDs.isEmpty || !named.isEmpty
         else { return claims = .over }
         // Those that are in the store hold nothing up any more.
-        let room = min(selection.concurrency - landings.count + due.stored.count, left)
+        let slow = landings.values.count { $0.isSlow }
+        let room = min(selection.concurrency - landings.count + slow + due.stored.count, left)
         let isWorthIt = landings.isEmpty || room >= max(selection.concurrency / 4, 1)
         guard room > 0, isWorthIt else { return }
         let claim = try files.claim(
-            connection, most: room, alone: claims.isAlone, jobIDs: named,
-            providers: selection.providers)
-        if claim.items.count < room { taken.formUnion(named) }
+            connection, most: room, mostSlow: min(slowPlaces - slow, left - room),
+            alone: claims.isAlone, jobIDs: named, providers: selection.providers)
+        if claim.ordinaryItems < room { taken.formUnion(named) }
         report(setAside: claim.setAside)
         begin(claim.items)
         holdsSuspect = claim.isSuspect
@@ -248,8 +256,8 @@ enum FileClaims: Equatable {
     func next(after claim: FileClaim, room: Int) -> FileClaims {
         switch self {
         case .first where claim.isSuspect || !claim.setAside.isEmpty: .many(suspectsLeft: true)
-        case .first: claim.items.count >= room ? .many(suspectsLeft: false) : .over
-        case .many(let suspectsLeft) where claim.items.count < room: suspectsLeft ? .last : .over
+        case .first: claim.ordinaryItems >= room ? .many(suspectsLeft: false) : .over
+        case .many(let suspectsLeft) where claim.ordinaryItems < room: suspectsLeft ? .last : .over
         case .last where claim.isEmpty: .over
         case .many, .last, .over: self
         }
