@@ -78,6 +78,22 @@ package struct FileStore: ObjectStore {
             })
     }
 
+    package func glance(
+        at key: ObjectKey, _ session: Session,
+        then: @escaping (Result<ObjectGlance?, Failure>) -> Void
+    ) {
+        then(
+            Result { () throws(Failure) in
+                guard let folder = try openFolder(of: key, creating: false),
+                    let object = try openObject(key, in: folder)
+                else { return nil }
+                guard let bytes = object.size else {
+                    throw failure(errno, "look at \(key) in", root)
+                }
+                return ObjectGlance(bytes: bytes)
+            })
+    }
+
     package func discard(
         uploadID: String?, key: ObjectKey, _ session: Session,
         then: @escaping (Result<Void, Failure>) -> Void

@@ -514,6 +514,7 @@ INSERT INTO holdfast.policy (key, kind, value, is_default) VALUES
     ('brake_credits', '', 'off', true),
     ('max_runs', '', '2', true), ('claim_limit', '', '3', true),
     ('transfer_limit', '', '30m', true), ('max_file_bytes', '', '21474836480', true),
+    ('verify_share', '', '5%', true), ('verify_bytes', '', '1073741824', true),
     ('notify', '', 'off', true),
     ('list_every', '', '5m', true), ('strays', '', 'report', true),
     ('currency', '', 'USD', true), ('business_zone', '', 'UTC', true),

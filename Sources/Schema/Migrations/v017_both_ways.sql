@@ -203,7 +203,27 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     FROM surplus s
 $$;
 
--- What is looked at whole because there is never much of it: strays without a cost, balances at the
+-- Files that the customer should have, whose objects the night found missing or other than they were.
+CREATE FUNCTION holdfast.match_missing_files() RETURNS SETOF holdfast.found_break
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT 'asset-missing', format('%s/%s', m.job_id, m.ordinal), j.job_id, j.account_id, j.provider,
+        j.model, j.task_id, '{}'::text[],
+        CASE WHEN j.credit_state IN ('captured', 'late_charged') THEN j.credits END, NULL::numeric,
+        NULL::text,
+        format('the object of file %s %s, and it cannot be fetched again: %s', m.ordinal, m.finding,
+            m.reason),
+        CASE WHEN m.is_gone AND j.credit_state IN ('captured', 'late_charged')
+            THEN format('holdfast job refund %s --reason TEXT', shell_word(j.job_id))
+            ELSE format('holdfast asset refetch --job %s --ordinal %s', shell_word(j.job_id), m.ordinal)
+        END,
+        jsonb_build_object('object_key', a.object_key, 'sha256', a.sha256, 'bytes', a.bytes,
+            'found', m.finding, 'is_gone', m.is_gone), NULL::text, NULL::bigint
+    FROM missing_file m JOIN asset a USING (job_id, ordinal) JOIN job j USING (job_id)
+    WHERE a.state = 'stored' AND a.stored_at = m.stored_at AND j.credit_state <> 'refunded'
+    ORDER BY 2
+$$;
+
+-- What is looked at whole because there is never much of it: files that are missing, strays without a cost, balances at the
 -- providers, conflicting usage lines, and entries that came after their day was closed.
 CREATE FUNCTION holdfast.match_rest(since timestamptz) RETURNS SETOF holdfast.found_break
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -237,6 +257,7 @@ BEGIN
             'used', d.used, 'topped_up', d.topped_up, 'jobs_under_way', d.doubtful,
             'at_least', d.at_least, 'at_most', d.at_most), NULL::text, NULL::bigint
     FROM provider_drift(since) d WHERE d.missing <> 0 ORDER BY 2;
+    RETURN QUERY SELECT m.* FROM match_missing_files() m;
     RETURN QUERY
     SELECT 'closed-period-entry', t.transfer_id, t.job_id, t.account_id, NULL::text, NULL::text,
         NULL::text, '{}'::text[], t.amount, NULL::numeric, NULL::text,
