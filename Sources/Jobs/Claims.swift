@@ -20,6 +20,29 @@ package enum Pass: String, Sendable {
     case recover = "orphan-recoverer"
 }
 
+/// A job that is ready to be settled, and whose account or row somebody else holds.
+package struct HeldUpJob: Equatable, Sendable {
+    package var jobID: String
+    package var account: String
+    package var duration: Duration
+
+    package init(jobID: String, account: String, duration: Duration) {
+        self.jobID = jobID
+        self.account = account
+        self.duration = duration
+    }
+
+    /// What a person is told.
+    package var problem: RunReport.Problem {
+        .init(
+            jobID: jobID, code: "held_up",
+            message: "it has been ready for \(DurationText.describe(duration)), and another "
+                + "transaction holds it or account \(account); find that one and end it: SELECT pid, "
+                + "usename, xact_start, query FROM pg_stat_activity WHERE xact_start < now() - "
+                + "interval '5 minutes'")
+    }
+}
+
 /// Leases on jobs: claimed in one statement with a fencing token, renewed, given back.
 package struct Claims: Sendable {
     private let run: Run
@@ -111,6 +134,27 @@ package struct Claims: Sendable {
             SELECT holdfast.release_leases(\(run.runID)::uuid, \(held.map(\.jobID))::text[],
                 \(held.map(\.token))::bigint[], \(run.clockOffset)::interval)
             """)
+    }
+
+    /// Gives leases back of jobs that somebody else holds up: the claims do not count, and the jobs come
+    /// again soon.
+    ///
+    /// - Returns: Those that have been held up for long and were not told of within the hour.
+    package func postpone(
+        _ connection: borrowing Connection, _ held: [WorkItem]
+    ) throws -> [HeldUpJob] {
+        guard !held.isEmpty else { return [] }
+        return try connection.query(
+            """
+            SELECT p.* FROM holdfast.postpone_jobs(\(run.runID)::uuid,
+                \(held.map(\.jobID))::text[], \(held.map(\.token))::bigint[],
+                \(run.clockOffset)::interval) p
+            """
+        ).map {
+            HeldUpJob(
+                jobID: try $0.text("job_id"), account: try $0.text("account_id"),
+                duration: .microseconds(try $0.int64("held_up_us")))
+        }
     }
 
     /// Commits one more try at the application's trigger before it is made.

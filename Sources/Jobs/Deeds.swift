@@ -47,8 +47,8 @@ package struct Deeds: Sendable {
             guard Self.open.contains(job.state) else {
                 throw refused(jobID, job, "a job that is over cannot be dismissed")
             }
-            try connection.execute("SELECT set_config('holdfast.person', \(actor), true)")
-            try connection.execute("SELECT holdfast.dismiss_job(\(jobID), \(reason))")
+            try connection.execute(
+                "SELECT holdfast.dismiss_job_by(\(jobID), \(reason), \(actor))")
             return true
         }
     }
@@ -88,8 +88,8 @@ package struct Deeds: Sendable {
             _ = try lock(connection, jobID)
             let count: SQL = "SELECT count(*) AS n FROM holdfast.transfer WHERE job_id = \(jobID)"
             let before = try connection.query(count).single().int("n")
-            try connection.execute("SELECT set_config('holdfast.person', \(actor), true)")
-            try connection.execute("SELECT holdfast.return_credits(\(jobID), \(reason))")
+            try connection.execute(
+                "SELECT holdfast.return_credits_by(\(jobID), \(reason), \(actor))")
             return try connection.query(count).single().int("n") > before
         }
     }

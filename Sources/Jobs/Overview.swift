@@ -23,6 +23,7 @@ package struct Overview: Sendable {
     package var isBytesStoredEstimated = false
     package var filesPending = 0
     package var nearestExpiry: Instant?
+    package var slowFiles: [SlowFiles] = []
     package var callbacksUndrained = 0
     package var oldestCallback: Instant?
     package var providers: [ProviderState] = []
@@ -33,6 +34,16 @@ package struct Overview: Sendable {
         let whole = ended.filter { $0.key != JobState.dismissed.rawValue }.values.reduce(0, +)
         return whole == 0 ? nil : (ended[JobState.delivered.rawValue] ?? 0, whole)
     }
+}
+
+/// Files of one provider whose sources send next to nothing.
+package struct SlowFiles: Equatable, Sendable {
+    package var provider: String
+    package var files: Int
+    /// Of these, the ones that a run is at.
+    package var underWay: Int
+    /// Since when the first of them is slow.
+    package var since: Instant
 }
 
 /// What all hosts know of a provider.
@@ -98,6 +109,7 @@ extension JobQueries {
             try ended(connection, &overview)
             try open(connection, &overview)
             try files(connection, &overview)
+            overview.slowFiles = try slowFiles(connection)
             overview.providers = try providers(connection)
             overview.runs = try lastRuns(connection)
             return overview
@@ -193,6 +205,23 @@ extension JobQueries {
             FROM holdfast.asset a \(sql: sample) WHERE a.state = 'stored'
             """
         ).single().int64("bytes")
+    }
+
+    /// Files whose sources are slow, by provider.
+    package func slowFiles(_ connection: borrowing Connection) throws -> [SlowFiles] {
+        try connection.query(
+            """
+            SELECT a.provider, count(*) AS files,
+                count(*) FILTER (WHERE a.lease_until > \(sql: now)) AS under_way,
+                \(raw: JobStatus.microseconds("min(a.slow_since)")) AS since_us
+            FROM holdfast.asset a WHERE a.state = 'pending' AND a.slow_since IS NOT NULL
+            GROUP BY a.provider ORDER BY a.provider
+            """
+        ).map { row in
+            SlowFiles(
+                provider: try row.text("provider"), files: try row.int("files"),
+                underWay: try row.int("under_way"), since: try row.instant("since_us"))
+        }
     }
 
     /// Every provider that the database knows.

@@ -73,6 +73,7 @@ enum Connecting {
     ///
     /// libpq's own error for a malformed URL quotes it, password and all; hence a check beforehand.
     private static func options(of url: String) throws(PostgresError) -> [String: String] {
+        if let complaint = AddressCheck.complaint(url) { throw unreadable(complaint) }
         var complaint: UnsafeMutablePointer<CChar>?
         let parsed = url.contains("\0") || url.isEmpty ? nil : PQconninfoParse(url, &complaint)
         if let complaint { PQfreemem(complaint) }
@@ -156,10 +157,10 @@ enum Connecting {
         return failed(reason, place: place)
     }
 
-    private static func unreadable() -> PostgresError {
-        PostgresError(
-            .url, operation: "connect", message: "the database URL cannot be read",
-            place: "the database")
+    private static func unreadable(
+        _ why: String = "the database URL cannot be read"
+    ) -> PostgresError {
+        PostgresError(.url, operation: "connect", message: why, place: "the database")
     }
 
     private static func failed(_ message: String, place: String) -> PostgresError {

@@ -51,6 +51,15 @@ extension RunReport {
         case "postponed":
             // Put off: because of a callback that waits, or because of the provider's trouble.
             count(outcome == "abandoned" ? "still_running" : "unknown")
+        case "refused":
+            count("set_aside")
+            add(
+                Problem(
+                    jobID: result.jobID, code: "refused",
+                    message: "set aside, because the database refused what was decided: "
+                        + "\(result.detail ?? "it did not say why"); "
+                        + "see holdfast job show \(result.jobID)"),
+                status: .needsPerson)
         default:
             count(result.outcome)
         }

@@ -20,7 +20,7 @@ struct InboxDrain {
 
     /// What one look at a page came to.
     private enum Step {
-        case drained(through: Int64, [String: Int])
+        case drained(through: Int64, DrainedPage)
         /// Keys have to be had first, with no row locked meanwhile.
         case needsKeys(of: String, isRenewal: Bool)
         case empty
@@ -43,9 +43,17 @@ struct InboxDrain {
                 guard case .published(let url) = wiring.proof.signer(provider)?.key else { return }
                 try ring.load(
                     provider, url: url, isRenewal: isRenewal, connection, into: &report)
-            case .drained(let through, let counts):
+            case .drained(let through, let page):
                 last = through
-                for (result, number) in counts {
+                for (callbackID, problem) in page.setAside {
+                    report.add(
+                        .init(
+                            code: "callback_set_aside",
+                            message: "callback \(callbackID) could not be read in: \(problem); it "
+                                + "waits unmatched, see holdfast callback show \(callbackID)"),
+                        status: .needsPerson)
+                }
+                for (result, number) in page.counts {
                     // A refused callback stays unmatched for everybody who counts.
                     let word = result == "refused" ? "unmatched" : result
                     report.count("callbacks_\(word)", number)

@@ -120,7 +120,7 @@ extension Polling {
         if let held = suspect, batch.contains(where: { $0.item.jobID == held }) { suspect = nil }
         let outcomes = Dictionary(
             batch.map { ($0.item.jobID, $0.decision) }, uniquingKeysWith: { first, _ in first })
-        report.take(results, outcomes, pass)
+        take(results, batch, outcomes)
         for (provider, pause) in opened {
             leftAlone.insert(provider)
             report.add(
@@ -141,15 +141,26 @@ extension Polling {
     }
 
     /// Ends early: what was decided is written, every other lease is given back.
+    ///
+    /// A call to the application's trigger cannot be taken back. Its answer is waited for a while; a
+    /// job without one keeps its lease, so that nobody calls for it again meanwhile.
     mutating func giveBack(_ connection: borrowing Connection) throws {
+        let questions = asking.filter { !$0.value.isTrigger }
+        for tag in questions.keys {
+            client?.cancel(tag: tag)
+            asking[tag] = nil
+        }
         let open =
-            asking.values.map(\.item) + waiting.map(\.item)
+            questions.values.map(\.item) + waiting.map(\.item)
             + unresolved.map(\.question.item) + unasked
-        for tag in asking.keys { client?.cancel(tag: tag) }
+        (waiting, unresolved, unasked) = ([], [], [])
+        let until = ContinuousClock.now + Self.lastAnswers
+        while !asking.isEmpty, .now < until { collect(wait: Self.bucketPause, connection) }
         if !decided.isEmpty { try record(connection) }
+        try postpone(connection, heldUp)
+        heldUp = []
         try claims.release(connection, open)
-        (asking, waiting, unresolved, unasked) = ([:], [], [], [])
-        report.examined -= open.count
+        report.examined -= open.count + asking.count
     }
 
     /// Tells a person that a key does not work: at once where the provider's word can be taken, after

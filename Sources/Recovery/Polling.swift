@@ -14,6 +14,8 @@ struct Polling: ~Copyable {
     /// Decisions are written when so many wait, or the oldest has waited so long.
     static let batchSize = 200
     static let batchDelay = Duration.milliseconds(150)
+    /// How long a run that is stopped waits for what it cannot take back.
+    static let lastAnswers = Duration.seconds(5)
     /// The pause before another look at a bucket that was empty.
     static let bucketPause = Duration.milliseconds(100)
     /// Jobs that become due again in one transaction.
@@ -36,6 +38,12 @@ struct Polling: ~Copyable {
     var nextTag = 0
     var decided: [(item: WorkItem, decision: Decision)] = []
     var oldestDecision: ContinuousClock.Instant?
+    /// Decisions about jobs whose account or row somebody else holds.
+    var heldUp: [HeldUpDecision] = []
+    /// When they are tried again.
+    var nextTry = ContinuousClock.now
+    /// How long this run may still wait for accounts.
+    var patience = HeldUpDecision.patience
     var tallies: [String: AnswerTally] = [:]
     var refusedKeys: [String: Int] = [:]
     /// The last failure of each provider, for the message of its breaker.
@@ -89,7 +97,7 @@ struct Polling: ~Copyable {
     /// What this run has claimed and not written down.
     var held: [WorkItem] {
         asking.values.map(\.item) + waiting.map(\.item) + decided.map(\.item) + unasked
-            + unresolved.map(\.question.item)
+            + unresolved.map(\.question.item) + heldUp.map(\.item)
     }
 
     private mutating func work(_ connection: borrowing Connection) throws {
@@ -109,7 +117,8 @@ struct Polling: ~Copyable {
             }
             settleUnresolved()
             try giveBackUnasked(connection)
-            if asking.isEmpty, waiting.isEmpty, decided.isEmpty {
+            try tryAgain(connection)
+            if asking.isEmpty, waiting.isEmpty, decided.isEmpty, heldUp.isEmpty {
                 // What was learned may be a reason to ask about more.
                 if !mayClaim, isWithinBudget, wantsMore, !askable.allSatisfy({ isUnreachable($0) })
                 {
@@ -120,6 +129,7 @@ struct Polling: ~Copyable {
                 continue
             }
             try startWaiting(connection)
+            if asking.isEmpty, waiting.isEmpty, decided.isEmpty { Pause.wait(Self.bucketPause) }
             collect(wait: asking.isEmpty ? .zero : Self.bucketPause, connection)
             try recordIfDue(connection)
             try renewIfDue(connection)
@@ -290,7 +300,7 @@ struct Polling: ~Copyable {
         waiting = left
     }
 
-    private mutating func collect(wait: Duration, _ connection: borrowing Connection) {
+    mutating func collect(wait: Duration, _ connection: borrowing Connection) {
         guard let completions = client?.step(wait: wait) else { return }
         for completion in completions {
             guard let question = asking.removeValue(forKey: completion.tag) else { continue }

@@ -10,6 +10,11 @@ struct Question {
         case retrigger(attempt: Int)
     }
 
+    /// Whether it is no question but a call to the application to start the job.
+    var isTrigger: Bool {
+        if case .retrigger = kind { true } else { false }
+    }
+
     /// Tries at one endpoint while our credentials are refused, each with fresh ones.
     static let credentialTries = 3
 

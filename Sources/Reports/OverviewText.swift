@@ -36,6 +36,12 @@ package enum OverviewText {
                 + (overview.nearestExpiry.map {
                     ", nearest expiry \($0) (\(Plain.distance($0, from: now)))"
                 } ?? ""))
+        for slow in overview.slowFiles {
+            numbers.add(
+                "slow files",
+                "\(slow.files) of \(slow.provider) since \(slow.since) "
+                    + "(\(Plain.distance(slow.since, from: now))), \(slow.underWay) under way")
+        }
         numbers.add(
             "callbacks undrained",
             "\(overview.callbacksUndrained)"
@@ -68,6 +74,16 @@ package enum OverviewText {
             ("bytes_stored_estimated", .bool(overview.isBytesStoredEstimated)),
             ("files_pending", .integer(overview.filesPending)),
             ("nearest_expiry", .instant(overview.nearestExpiry)),
+            (
+                "slow_files",
+                .array(
+                    overview.slowFiles.map { slow in
+                        [
+                            "provider": .string(slow.provider), "files": .integer(slow.files),
+                            "under_way": .integer(slow.underWay), "since": .instant(slow.since),
+                        ]
+                    })
+            ),
             ("callbacks_undrained", .integer(overview.callbacksUndrained)),
             ("oldest_callback", .instant(overview.oldestCallback)),
             (

@@ -74,6 +74,7 @@ package struct RunContext: Sendable {
 package enum Entry {
     /// Reads the command line, runs the command that it names, and exits.
     package static func main(_ root: any ParsableCommand.Type) -> Never {
+        StandardStreams.fill()
         StopSignal.install()
         let status = run(root, arguments: Array(CommandLine.arguments.dropFirst()))
         Output.passing(nil)

@@ -50,6 +50,7 @@ extension Checkup {
         let queries = JobQueries(clockOffset: offset)
         look("breakers") { try $0.breakers(connection, queries) }
         look("runs") { try $0.runs(connection, queries) }
+        look("files") { try $0.files(connection, queries) }
         look("jobs") { checks in
             let symptoms = try Health(clockOffset: offset).symptoms(connection)
             checks.waiting(symptoms, providers)

@@ -11,6 +11,11 @@ extension Verdict {
             errorMessage: PrivateText.message(message), isUnreadable: errorClass == .transient)
     }
 
+    /// A verdict on a word that ends a task elsewhere, where no page says that it does here.
+    static func undescribed(taskID: String?) -> Verdict {
+        unclear("no page of the provider says that this ends a task here", taskID: taskID)
+    }
+
     /// A verdict on an answer that refuses, fails, or cannot be read.
     ///
     /// - Parameter code: The provider's own code in the body, when it gave one.

@@ -26,6 +26,15 @@ LANGUAGE sql IMMUTABLE AS $$
         OR lease_until > now_ + lease + interval '10 seconds'
 $$;
 
+-- Whether an error is the trouble of the row that met it, so that the row is set aside and the others
+-- go on. Locks, lost races, cancelled statements, missing rights and what ails the server are not:
+-- they would meet every row, or none at the next try.
+CREATE FUNCTION holdfast.is_row_trouble(state text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(state, 2) NOT IN ('08', '25', '28', '40', '53', '55', '57', '58')
+        AND state <> '42501'
+$$;
+
 -- The table of moves. Everything else is refused.
 CREATE FUNCTION holdfast.may_become(old_state text, new_state text, error_code text)
 RETURNS boolean
@@ -170,6 +179,21 @@ CREATE TRIGGER job_leaves_tasks BEFORE UPDATE OF state ON holdfast.job
         AND NEW.state IN ('succeeded', 'delivered', 'dismissed'))
     EXECUTE FUNCTION holdfast.watch_surplus();
 
+-- The files of a job that is closed before they were stored end with it: nobody would claim them, and
+-- each run would walk over them first.
+CREATE FUNCTION holdfast.drop_files() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    UPDATE asset SET state = 'dropped', error_message = 'the job was ' || NEW.state,
+        lease_owner = NULL, lease_until = NULL, claims = 0
+    WHERE job_id = NEW.job_id AND state = 'pending';
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER job_drops_files AFTER UPDATE OF state ON holdfast.job
+    FOR EACH ROW WHEN (OLD.state = 'succeeded' AND NEW.state IN ('dismissed', 'failed'))
+    EXECUTE FUNCTION holdfast.drop_files();
+
 CREATE FUNCTION holdfast.watch_new_task() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
@@ -183,19 +207,33 @@ END $$;
 CREATE TRIGGER task_comes_late AFTER INSERT ON holdfast.task
     FOR EACH ROW WHEN (NEW.finished_at IS NULL) EXECUTE FUNCTION holdfast.watch_new_task();
 
--- Once a day for each offer the row is written; otherwise it is only looked at.
+-- Once a day for each offer the row is written; otherwise it is only looked at. It is written in the
+-- application's own transaction, which may stay open for long: nobody waits for it here, and where
+-- somebody else is at the offer, a later job notes it.
 CREATE FUNCTION holdfast.note_offer() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    endpoint_ text := coalesce(NEW.endpoint, '');
 BEGIN
-    IF NOT EXISTS (SELECT FROM offer o
-        WHERE o.provider = NEW.provider AND o.endpoint = coalesce(NEW.endpoint, '')
-            AND o.kind = NEW.kind AND o.model = NEW.model
-            AND o.last_used_at > NEW.created_at - interval '1 day') THEN
-        INSERT INTO offer AS o (provider, endpoint, kind, model, first_used_at, last_used_at)
-        VALUES (NEW.provider, coalesce(NEW.endpoint, ''), NEW.kind, NEW.model, NEW.created_at,
-            NEW.created_at)
-        ON CONFLICT (provider, endpoint, kind, model) DO UPDATE
-        SET last_used_at = greatest(o.last_used_at, excluded.last_used_at);
+    IF EXISTS (SELECT FROM offer o
+            WHERE o.provider = NEW.provider AND o.endpoint = endpoint_
+                AND o.kind = NEW.kind AND o.model = NEW.model
+                AND o.last_used_at > NEW.created_at - interval '1 day')
+        OR NOT pg_try_advisory_xact_lock(hashtextextended('holdfast.offer '
+            || jsonb_build_array(NEW.provider, endpoint_, NEW.kind, NEW.model)::text, 0)) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM 1 FROM offer o
+    WHERE o.provider = NEW.provider AND o.endpoint = endpoint_ AND o.kind = NEW.kind
+        AND o.model = NEW.model FOR NO KEY UPDATE SKIP LOCKED;
+    IF FOUND THEN
+        UPDATE offer o SET last_used_at = greatest(o.last_used_at, NEW.created_at)
+        WHERE o.provider = NEW.provider AND o.endpoint = endpoint_ AND o.kind = NEW.kind
+            AND o.model = NEW.model;
+    ELSE
+        INSERT INTO offer (provider, endpoint, kind, model, first_used_at, last_used_at)
+        VALUES (NEW.provider, endpoint_, NEW.kind, NEW.model, NEW.created_at, NEW.created_at)
+        ON CONFLICT (provider, endpoint, kind, model) DO NOTHING;
     END IF;
     RETURN NULL;
 END $$;
@@ -353,6 +391,9 @@ INSERT INTO holdfast.policy (key, provider, value, is_default) VALUES
     ('url_life', 'kling', '30d', true), ('url_life', 'runway', '24h', true),
     ('url_life', 'google-veo', '2d', true), ('url_life', 'seedance', '24h', true),
     ('url_life', 'wavespeed', '7d', true);
+-- A source below this rate for so long is slow: it gets a place among the slow ones, or waits for one.
+INSERT INTO holdfast.policy (key, value, is_default) VALUES
+    ('min_rate', '16384', true), ('slow_after', '10s', true);
 INSERT INTO holdfast.provider (provider) VALUES
     ('kie'), ('kling'), ('replicate'), ('fal'), ('runway'), ('luma'), ('minimax'), ('google-veo'),
     ('seedance'), ('wavespeed'), ('piapi'), ('openai-videos');

@@ -80,7 +80,8 @@ BEGIN
             OR EXISTS (SELECT FROM job WHERE pending_move IS NOT NULL AND blocked IS NULL)
             OR may_ask_again(command)
         WHEN 'storage-mirrorer' THEN EXISTS (
-            SELECT FROM asset a WHERE a.state = 'pending' AND a.next_attempt_at <= now_)
+                SELECT FROM asset a WHERE a.state = 'pending' AND a.next_attempt_at <= now_)
+            OR EXISTS (SELECT FROM undelivered u JOIN job j USING (job_id) WHERE j.blocked IS NULL)
         ELSE true END;
 END $$;
 
@@ -207,7 +208,8 @@ BEGIN
     RETURN given;
 END $$;
 
--- The ids of due jobs, for `claim_jobs`: at most `most` in the order in which they are due.
+-- The ids of due jobs, for `claim_jobs`: at most `most`, of those that have been due for longest ten
+-- times as many, and of these in turn one of each account.
 CREATE FUNCTION holdfast.due_ids(
     source text, which text, for_provider text, now_ timestamptz, jobs text[], run uuid, most integer)
 RETURNS text[]
@@ -218,13 +220,17 @@ BEGIN
     IF most <= 0 THEN
         RETURN '{}';
     END IF;
-    EXECUTE format('SELECT array_agg(job_id) FROM (
-            SELECT job_id FROM %I WHERE provider = $1 AND lease_is_over(lease_until, $2, $4) AND %s
-                AND %s ORDER BY next_poll_at, job_id LIMIT %s) c',
+    EXECUTE format('SELECT array_agg(job_id ORDER BY turn, next_poll_at, job_id) FROM (
+            SELECT job_id, next_poll_at,
+                row_number() OVER (PARTITION BY account_id ORDER BY next_poll_at, job_id) AS turn
+            FROM (SELECT job_id, account_id, next_poll_at FROM %I
+                WHERE provider = $1 AND lease_is_over(lease_until, $2, $4) AND %s AND %s
+                ORDER BY next_poll_at, job_id LIMIT %s) w
+            ORDER BY turn, next_poll_at, job_id LIMIT %s) c',
         source, which, CASE cardinality(jobs) WHEN 0 THEN 'next_poll_at <= $2'
             ELSE 'job_id = ANY ($3) AND (leased_at IS NULL OR lease_owner IS DISTINCT FROM $5)
                 AND (next_poll_at <= $2 OR state NOT IN (''succeeded'', ''delivered'', ''dismissed''))'
-            END, most)
+            END, least(most * 10, 5000), most)
     INTO due USING for_provider, now_, jobs, policy_interval('lease'), run;
     RETURN coalesce(due, '{}');
 END $$;
@@ -431,16 +437,46 @@ BEGIN
     RETURN try;
 END $$;
 
--- Applies what a run decided, as its own actor and clock.
+-- Applies what a run decided, as its own actor and clock. `patient` is for moves of one account that
+-- was held by somebody else again and again, in a transaction of their own.
 CREATE FUNCTION holdfast.record_moves(
-    run uuid, command text, clock_offset interval, moves jsonb)
+    run uuid, command text, clock_offset interval, moves jsonb, patient boolean DEFAULT false)
 RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM act_as(record_moves.command, run, clock_offset);
-    RETURN QUERY SELECT a.* FROM apply_moves(
-        ARRAY(SELECT m FROM jsonb_populate_recordset(NULL::move, record_moves.moves) m), true) a;
+    RETURN QUERY SELECT a.* FROM apply_automatic(
+        ARRAY(SELECT m FROM jsonb_populate_recordset(NULL::move, record_moves.moves) m),
+        patient) a;
+END $$;
+
+-- Gives leases back of jobs whose accounts or rows somebody else still holds: the claim does not count,
+-- and the job is looked at again soon. Names those that have been held up for five minutes, once an
+-- hour.
+CREATE FUNCTION holdfast.postpone_jobs(
+    run uuid, jobs text[], tokens bigint[], clock_offset interval)
+RETURNS TABLE (job_id text, account_id text, held_up_us bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+BEGIN
+    PERFORM act_as('run', run, clock_offset);
+    now_ := clock();
+    RETURN QUERY WITH given_back AS (
+        UPDATE job j SET lease_owner = NULL, lease_until = NULL, claims = greatest(j.claims - 1, 0),
+            next_poll_at = now_ + interval '20 seconds',
+            held_up_since = coalesce(j.held_up_since, now_),
+            held_up_told_at = CASE WHEN h.is_news THEN now_ ELSE j.held_up_told_at END
+        FROM (SELECT l.job_id, l.held_up_since <= now_ - interval '5 minutes'
+                AND coalesce(l.held_up_told_at <= now_ - interval '1 hour', true) AS is_news
+            FROM job l JOIN unnest(jobs, tokens) h (job_id, token)
+                ON h.job_id = l.job_id AND l.lease_token = h.token AND l.lease_owner = run
+            ORDER BY l.job_id FOR NO KEY UPDATE OF l SKIP LOCKED) h
+        WHERE j.job_id = h.job_id RETURNING j.*, h.is_news)
+    SELECT g.job_id, g.account_id, (extract(epoch FROM now_ - g.held_up_since) * 1000000)::bigint
+    FROM given_back g WHERE g.is_news ORDER BY g.job_id;
 END $$;
 
 -- Moves that a brake had stopped and a person released.
@@ -453,16 +489,21 @@ DECLARE
     moves move[];
 BEGIN
     PERFORM act_as(apply_released.command, run, clock_offset);
+    -- What somebody else holds, the job or its account, is left for later.
     SELECT array_agg(jsonb_populate_record(NULL::move, p.pending_move)) INTO moves
-    FROM (SELECT j.pending_move FROM job j
+    FROM (SELECT j.pending_move FROM job j JOIN account a ON a.account_id = j.account_id
         WHERE j.pending_move IS NOT NULL AND j.blocked IS NULL
             AND (cardinality(jobs) = 0 OR j.job_id = ANY (jobs))
             AND (j.lease_until IS NULL OR j.lease_until <= clock())
-        ORDER BY j.job_id LIMIT most FOR NO KEY UPDATE SKIP LOCKED) p;
-    RETURN QUERY SELECT a.*, m.new_state FROM apply_moves(moves, true) a
-        JOIN unnest(moves) m ON m.job_id = a.job_id;
-    -- A move that lost to something else meanwhile is over.
-    UPDATE job j SET pending_move = NULL, brake_released = false
-    FROM unnest(moves) m
-    WHERE j.job_id = m.job_id AND j.pending_move IS NOT NULL AND j.blocked IS NULL;
+        ORDER BY j.job_id LIMIT most FOR NO KEY UPDATE OF a, j SKIP LOCKED) p;
+    FOR job_id, outcome, action, amount, detail, new_state IN
+        SELECT a.*, m.new_state FROM apply_automatic(moves) a
+        JOIN unnest(moves) m ON m.job_id = a.job_id
+    LOOP
+        -- A move that lost to something else meanwhile is over.
+        UPDATE job j SET pending_move = NULL, brake_released = false
+        WHERE j.job_id = apply_released.job_id AND apply_released.outcome <> 'locked'
+            AND j.pending_move IS NOT NULL AND j.blocked IS NULL;
+        RETURN NEXT;
+    END LOOP;
 END $$;

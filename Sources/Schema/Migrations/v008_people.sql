@@ -21,7 +21,7 @@ BEGIN
         retriggers = CASE WHEN j.blocked = 'submission_unknown' THEN 0 ELSE retriggers END,
         revision = revision + 1
     WHERE job.job_id = j.job_id;
-    UPDATE asset a SET claims = 0, next_attempt_at = clock()
+    UPDATE asset a SET claims = 0, next_attempt_at = clock(), slow_since = NULL
     WHERE a.job_id = j.job_id AND a.state = 'pending';
     IF j.state = 'succeeded' AND j.blocked = 'brake' THEN
         PERFORM deliver_jobs(ARRAY[j.job_id]);
@@ -209,7 +209,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
         CASE WHEN r.source_url IS NULL THEN d.source_expires_us
             ELSE (extract(epoch FROM r.source_expires_at) * 1000000)::bigint END,
         coalesce(r.object_key, d.object_key), r.upload_id, r.sha256, r.bytes, d.content_type,
-        d.attempts, d.now_us
+        d.attempts, d.now_us, d.slow
     FROM describe_files(ARRAY[wanted], ARRAY[file], now_) d
     JOIN refetch r USING (job_id, ordinal)
 $$;

@@ -79,7 +79,7 @@ BEGIN
         WHERE (t.job_id IS NULL
                 OR (t.finished_at IS NULL
                     AND g.state IN ('succeeded', 'failed', 'cancelled', 'expired')))
-            AND length(g.task_id) BETWEEN 1 AND 500
+            AND is_task_id(g.task_id)
     LOOP
         IF one.known_job IS NULL AND one.named IS NULL THEN
             -- On the first walk a task without a date may be older than we are.

@@ -255,7 +255,9 @@ BEGIN
     SELECT array_agg(o) INTO given
     FROM jsonb_array_elements(lines) WITH ORDINALITY AS e (line, place)
     CROSS JOIN LATERAL jsonb_populate_record(NULL::usage_offer,
-        e.line || jsonb_build_object('ordinal', e.place)) o;
+        -- A task id that no task can have is none.
+        e.line || jsonb_build_object('ordinal', e.place, 'task_id',
+            CASE WHEN is_task_id(e.line ->> 'task_id') THEN e.line ->> 'task_id' END)) o;
 
     WITH fresh AS MATERIALIZED (
         SELECT DISTINCT ON (g.line_key) g.ordinal, g.line_key, g.model, g.status, g.amount, g.unit,

@@ -366,21 +366,19 @@ BEGIN
             'voided', m.voided, 'charged', m.charged, 'refunded', m.refunded,
             'adjusted', m.adjusted),
         'closing', jsonb_build_object(
-            'available', coalesce((before.figures #>> '{closing,available}')::bigint, 0)
+            'available', coalesce((before.figures #>> '{closing,available}')::numeric, 0)
                 + m.granted + m.adjusted - m.held + m.voided - m.charged + m.refunded,
-            'held', coalesce((before.figures #>> '{closing,held}')::bigint, 0)
+            'held', coalesce((before.figures #>> '{closing,held}')::numeric, 0)
                 + m.held - m.captured - m.voided,
-            'spent', coalesce((before.figures #>> '{closing,spent}')::bigint, 0)
+            'spent', coalesce((before.figures #>> '{closing,spent}')::numeric, 0)
                 + m.captured + m.charged - m.refunded),
         'accounts_moved', m.accounts)
     INTO figures_
-    FROM (SELECT coalesce(sum(a.granted), 0)::bigint AS granted,
-            coalesce(sum(a.held), 0)::bigint AS held,
-            coalesce(sum(a.captured), 0)::bigint AS captured,
-            coalesce(sum(a.voided), 0)::bigint AS voided,
-            coalesce(sum(a.charged), 0)::bigint AS charged,
-            coalesce(sum(a.refunded), 0)::bigint AS refunded,
-            coalesce(sum(a.adjusted), 0)::bigint AS adjusted, count(*) AS accounts
+    -- Of all accounts together, and so beyond what one may hold.
+    FROM (SELECT coalesce(sum(a.granted), 0) AS granted, coalesce(sum(a.held), 0) AS held,
+            coalesce(sum(a.captured), 0) AS captured, coalesce(sum(a.voided), 0) AS voided,
+            coalesce(sum(a.charged), 0) AS charged, coalesce(sum(a.refunded), 0) AS refunded,
+            coalesce(sum(a.adjusted), 0) AS adjusted, count(*) AS accounts
         FROM account_day a WHERE a.day = d.day) m;
     UPDATE business_day b SET figures = figures_, run_id = run, closed_at = now_,
         previous_digest = coalesce(before.digest, '')
@@ -410,11 +408,11 @@ BEGIN
         leaked_micros = money_micros(u.leaked, u.provider, u.unit, d.starts_at)
     WHERE u.day = d.day;
     UPDATE model_day m SET
-        revenue_micros = (SELECT round(m.earned * r.amount * 1000000)::bigint
+        revenue_micros = (SELECT whole_micros(m.earned * r.amount * 1000000)
             FROM rate_at('credit_value', m.provider, m.kind, m.model, '', d.starts_at) r),
         cost_micros = c.micros, leaked_micros = c.leaked, unpriced_lines = coalesce(c.unpriced, 0)
     FROM model_day k LEFT JOIN LATERAL (
-        SELECT sum(u.micros)::bigint AS micros, sum(u.leaked_micros)::bigint AS leaked,
+        SELECT whole_micros(sum(u.micros)) AS micros, whole_micros(sum(u.leaked_micros)) AS leaked,
             sum(u.lines) FILTER (WHERE u.micros IS NULL) AS unpriced
         FROM usage_day u WHERE u.day = k.day AND u.provider = k.provider AND u.model = k.model
             AND u.kind = k.kind) c ON true

@@ -6,7 +6,8 @@ DECLARE
     contract text[] := ARRAY[
         'grant_credits(text, bigint, text)',
         'open_job(text, text, text, text, text, bigint, jsonb, integer, text)',
-        'mark_submitting(text)', 'mark_submitted(text, text, text)', 'heartbeat(text, text)',
+        'mark_submitting(text)', 'job_request(text)', 'mark_submitted(text, text, text)',
+        'heartbeat(text, text)',
         'mark_timed_out(text)', 'finish_job(text, text, text[], text)',
         'return_credits(text, text)', 'dismiss_job(text, text)',
         'record_callback(text, jsonb, text, bytea)'];
@@ -45,6 +46,7 @@ BEGIN
             holdfast.share(bigint, integer, integer),
             holdfast.rate_at(text, text, text, text, text, timestamptz),
             holdfast.money_micros(numeric, text, text, timestamptz),
+            holdfast.whole_micros(numeric),
             holdfast.match_window(timestamptz, text, timestamptz, integer),
             holdfast.match_older(timestamptz, timestamptz, text, integer),
             holdfast.match_usage(timestamptz, bigint, integer),
