@@ -544,7 +544,8 @@ END $$;
 CREATE FUNCTION holdfast.refuse_move(m holdfast.move, complaint text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
-    UPDATE job j SET blocked = 'person', pending_move = NULL, brake_released = false,
+    UPDATE job j SET blocked = 'person', blocked_cause = NULL, pending_move = NULL,
+        brake_released = false,
         blocked_reason = format('what was decided (%s) could not be written: %s',
             coalesce(m.new_state, 'to ask again later'), complaint),
         lease_owner = NULL, lease_until = NULL, claims = 0

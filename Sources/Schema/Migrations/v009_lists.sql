@@ -209,6 +209,56 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Takes as many tokens of the provider's bucket as there are, at most `wanted`, and returns how
+-- many; -1 when the provider is to be left alone, -2 when another run is at the bucket right now. A
+-- quarter of the bucket, and of what comes in while that is not full, is kept for what is urgent.
+CREATE FUNCTION holdfast.take_tokens(
+    for_provider text, wanted integer, now_ timestamptz, urgent boolean DEFAULT false)
+RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    p provider;
+    rate double precision := policy_value('rate', for_provider)::double precision;
+    burst double precision := policy_value('rate_burst', for_provider)::double precision;
+    -- Whole tokens: of a bucket too small for a quarter nothing is kept.
+    reserve double precision := floor(burst / 4);
+    came double precision;
+    kept double precision;
+    rest double precision;
+    given integer;
+BEGIN
+    SELECT * INTO p FROM provider WHERE provider.provider = for_provider FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN -2;
+    END IF;
+    -- A pause further ahead than the longest one was set by a clock that is no longer used.
+    IF p.paused_until > now_
+        AND p.paused_until <= now_ + policy_interval('breaker_pause_max', for_provider) THEN
+        RETURN -1;
+    END IF;
+    IF p.refilled_at IS NULL THEN
+        kept := reserve;
+        rest := burst - reserve;
+    ELSE
+        came := least(greatest(extract(epoch FROM now_ - p.refilled_at), 0) * rate, burst);
+        kept := least(coalesce(p.reserved, 0), reserve);
+        kept := kept + least(came / 4, reserve - kept);
+        rest := least(p.tokens + came - (kept - least(coalesce(p.reserved, 0), reserve)),
+            burst - kept);
+    END IF;
+    given := greatest(least(wanted,
+        CASE WHEN urgent THEN floor(kept) + floor(rest) ELSE floor(rest) END::integer), 0);
+    -- A breaker that has just let go is tried with one request.
+    IF p.failures >= policy_value('breaker_failures', for_provider)::integer THEN
+        given := least(given, 1);
+    END IF;
+    UPDATE provider SET refilled_at = now_,
+        reserved = kept - CASE WHEN urgent THEN least(given, floor(kept)) ELSE 0 END,
+        tokens = rest - CASE WHEN urgent THEN greatest(given - floor(kept), 0) ELSE given END
+    WHERE provider.provider = for_provider;
+    RETURN given;
+END $$;
+
 -- Notes how a provider answered: failures without an answer between them open its breaker, an answer
 -- closes it, Retry-After pauses it. A failure that may be the task's own counts once for each task
 -- (`failed_tasks`), one that is not counts each time. An answer that cannot be read tells that the
