@@ -103,8 +103,11 @@ extension Selection {
 
 extension Connection {
     /// The database that the settings name.
-    package init(_ context: RunContext) throws {
+    package init(
+        _ context: RunContext, connectTimeout: Duration = .seconds(5)
+    ) throws {
         try self.init(
-            url: context.settings.databaseURL(), applicationName: context.command)
+            url: context.settings.databaseURL(), connectTimeout: connectTimeout,
+            applicationName: context.command)
     }
 }

@@ -129,6 +129,21 @@ package struct Inbox: Sendable {
             "SELECT holdfast.keep_webhook_keys(\(provider), \(url), \(document))")
     }
 
+    /// What was wrong with those of a page that were refused, counted by provider.
+    package func refusals(
+        _ connection: borrowing Connection, of callbackIDs: [Int64]
+    ) throws -> [(provider: String, why: String, count: Int)] {
+        try connection.query(
+            """
+            SELECT c.provider, \(raw: CallbackRefusal.why) AS why, count(*) AS count
+            FROM holdfast.callback c
+            WHERE c.callback_id = ANY (\(callbackIDs)::bigint[])
+                AND c.result = 'refused' AND c.drained_at IS NOT NULL
+            GROUP BY 1, 2 ORDER BY 1, 2
+            """
+        ).map { (try $0.text("provider"), try $0.text("why"), try $0.int("count")) }
+    }
+
     /// Marks the page as read and wakes the jobs it is about.
     package func drain(
         _ connection: borrowing Connection, _ readings: [CallbackReading]

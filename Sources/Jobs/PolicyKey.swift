@@ -88,6 +88,12 @@ package struct PolicyKey: Equatable, Sendable {
             "slow_after", .duration(mayBeZero: false), .installation,
             "how long a source sends less than min_rate before it is slow"),
         .init(
+            "verify_share", .percent, .installation,
+            "the share of the files stored within 30 days that each night looks at"),
+        .init(
+            "verify_bytes", .bytes, .installation,
+            "what a night reads of files whose checksum the store does not tell"),
+        .init(
             "list_every", .duration(mayBeZero: false), .provider,
             "how often a provider's list of tasks is read"),
         .init(

@@ -89,7 +89,7 @@ package enum SealCheck {
         let value: JSONValue = [
             "class": "seal-broken", "subject": .string(finding.day), "also": [],
             "detail": .string("the books of \(finding.day): \(problem)"),
-            "fix": .string("keep everything as it is; then holdfast books verify"),
+            "fix": .string("holdfast books verify  # and keep everything as it is"),
             "evidence": ["problem": .string(problem)],
         ]
         return try matching.found(JSON.write(value))

@@ -81,6 +81,9 @@ package struct PostgresError: Error, Equatable, Sendable {
                 "no encrypted connection to \(place): \(message); "
                     + "correct sslmode or sslrootcert in HOLDFAST_DATABASE_URL")
         }
+        if sqlState == "3D000" {
+            return missingDatabase
+        }
         if isLoginFailure {
             return Failure(
                 .configuration, code: "database_login",
@@ -120,6 +123,15 @@ package struct PostgresError: Error, Equatable, Sendable {
                 .defect, code: "database_error",
                 "the database refused \"\(operation)\": \(message)\(state)")
         }
+    }
+
+    /// `place` ends with the database's name.
+    private var missingDatabase: Failure {
+        let slash = place.lastIndex(of: "/") ?? place.endIndex
+        return Failure(
+            .configuration, code: "database_login",
+            "there is no database \"\(place[slash...].dropFirst())\" at \(place[..<slash]); correct "
+                + "the name in HOLDFAST_DATABASE_URL, or create the database")
     }
 
     private var state: String { sqlState.isEmpty ? "" : " (SQLSTATE \(sqlState))" }

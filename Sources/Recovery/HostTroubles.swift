@@ -98,7 +98,8 @@ extension Polling {
                         + "\(family.jobs) jobs"
                         + (family.message.map { "; the last: \($0)" } ?? "")
                         + "; no job is set aside for it, and watches wait; look at the provider's status "
-                        + "page and changelog, and at holdfast job show of one of them"),
+                        + "page and changelog, and at holdfast job show of one of them",
+                    subject: family.name),
                 status: .unavailable)
         }
     }

@@ -20,6 +20,8 @@ final class Landing: DownloadSink {
         case streaming
         /// Every byte is with the store, which makes them durable and then visible.
         case storing
+        /// The store did not take it; whose trouble that is will be told.
+        case troubled
     }
 
     var item: FileItem
@@ -145,7 +147,7 @@ final class Landing: DownloadSink {
 
     private func take(_ bytes: UnsafeRawBufferPointer) -> SinkAnswer {
         switch phase {
-        case .settling, .storing: return .stop
+        case .settling, .storing, .troubled: return .stop
         case .ready, .opening: return .pause
         case .head:
             head.append(contentsOf: bytes)

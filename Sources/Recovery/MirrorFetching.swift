@@ -77,7 +77,7 @@ extension StorageMirror {
         switch landing.phase {
         case .head: landing.phase = .ready
         case .streaming: try finishIfEnded(landing, connection)
-        case .settling, .ready, .opening, .storing: break
+        case .settling, .ready, .opening, .storing, .troubled: break
         }
     }
 

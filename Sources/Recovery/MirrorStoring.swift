@@ -23,7 +23,9 @@ extension StorageMirror {
                 try storeFailed(landing, failure, connection)
             case .published(let key, .success(let result)):
                 switch result {
-                case .published: due.stored.append((landing, key))
+                case .published:
+                    storeTrouble.succeeded()
+                    due.stored.append((landing, key))
                 case .alreadyThere(let other) where other == landing.digest:
                     landing.upload?.cancel()
                     try recordThere(landing, key, connection)
@@ -47,19 +49,6 @@ extension StorageMirror {
             try recordThere(landing, there.key, connection)
         case .success: fetch(landing)
         }
-    }
-
-    /// The store refused this file, or cannot take any.
-    mutating func storeFailed(
-        _ landing: Landing, _ failure: Failure, _ connection: borrowing Connection
-    ) throws {
-        guard failure.status == .needsPerson else { throw failure }
-        if failure.code != UploadFailure.gone {
-            report.add(
-                .init(jobID: landing.item.jobID, code: failure.code, message: failure.message),
-                status: .needsPerson)
-        }
-        try putOff(landing, failure.message, connection)
     }
 
     // MARK: Steps
@@ -125,7 +114,11 @@ extension StorageMirror {
     }
 
     private mutating func open(_ landing: Landing, _ connection: borrowing Connection) throws {
-        try landing.open(target.store) { [desk] in desk.put(landing, .changed) }
+        do {
+            try landing.open(target.store) { [desk] in desk.put(landing, .changed) }
+        } catch {
+            return try storeFailed(landing, error, connection)
+        }
         try goOn(landing, connection)
     }
 
@@ -212,8 +205,12 @@ extension StorageMirror {
     ) throws {
         landing.conflicts += 1
         guard landing.conflicts <= 100, let first = landing.key else {
-            throw Failure(
-                .unavailable, code: "object_conflict", "a hundred other objects are at \(key)")
+            return try storeFailed(
+                landing,
+                Failure(
+                    .needsPerson, code: "object_conflict",
+                    "a hundred other objects are at \(key) and the keys behind it; none was "
+                        + "touched; look who puts them there"), connection)
         }
         let next = first.alternative(landing.conflicts)
         report.add(

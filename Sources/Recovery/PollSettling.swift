@@ -129,7 +129,7 @@ extension Polling {
                     message: "\(provider) is left alone for \(DurationText.describe(pause)) after "
                         + "too many failures in a row (policy breaker_failures)"
                         + (lastFailures[provider].map { "; the last: \($0)" } ?? "")
-                        + "; its jobs keep their state"),
+                        + "; its jobs keep their state", subject: provider),
                 status: .unavailable)
         }
     }
@@ -178,7 +178,7 @@ extension Polling {
                     code: "credentials_refused",
                     message: "\(name) refused our credentials \(count) times and never accepted "
                         + "them; check \(variables), and with the provider that the key is "
-                        + "active; its jobs keep their state"),
+                        + "active; its jobs keep their state", subject: name),
                 status: .configuration)
         }
     }

@@ -45,6 +45,10 @@ package struct StorageMirror: ~Copyable {
     /// Files that are leased to this run already, and wait for room.
     var waiting: [FileItem]
     var lastRenewal = ContinuousClock.now
+    /// Files that the store did not take, until it is told whose trouble that is.
+    var troubled: [(landing: Landing, failure: Failure)] = []
+    var storeTrouble = StoreTrouble()
+    var troubledSince: ContinuousClock.Instant?
     /// When a source is slow; nil until the first file is claimed.
     var paceLimit: PaceLimit?
     var lastPaceLook = ContinuousClock.now
@@ -87,6 +91,7 @@ package struct StorageMirror: ~Copyable {
                 try collect(connection)
                 try readNews(connection)
                 try lookAtPaces(connection)
+                try judgeTroubled(connection)
                 try writeSteps(connection)
                 try renewIfDue(connection)
                 try leavePlaceIfSpent(connection)
@@ -125,7 +130,7 @@ package struct StorageMirror: ~Copyable {
         let slow = landings.values.count { $0.isSlow }
         let room = min(selection.concurrency - landings.count + slow + due.stored.count, left)
         let isWorthIt = landings.isEmpty || room >= max(selection.concurrency / 4, 1)
-        guard room > 0, isWorthIt else { return }
+        guard room > 0, isWorthIt, !storeTrouble.isHolding else { return }
         let claim = try files.claim(
             connection, most: room, mostSlow: min(slowPlaces - slow, left - room),
             alone: claims.isAlone, jobIDs: named, providers: selection.providers)

@@ -117,8 +117,8 @@ extension JobText {
     /// The command that frees a blocked job.
     package static func unblocking(_ job: JobStatus) -> String {
         job.blocked == Blocked.brake.rawValue
-            ? "holdfast policy release-brake --job \(job.jobID)"
-            : "holdfast job requeue \(job.jobID)"
+            ? "holdfast policy release-brake --job \(ShellText.quoted(job.jobID))"
+            : "holdfast job requeue \(ShellText.quoted(job.jobID))"
     }
 }
 

@@ -23,14 +23,46 @@ package struct Installer: Sendable {
                 "this login may not create roles; the schema works without them, and grants are "
                 + "left to you"
         }
-        var report = try apply(connection, createSchema: true)
+        var report = try allowed(connection) { try apply(connection, createSchema: true) }
         report.rolesMissing = rolesMissing
         return report
     }
 
     /// Applies the migrations that the schema lacks.
     package func migrate(_ connection: borrowing Connection) throws -> Report {
-        try apply(connection, createSchema: false)
+        try allowed(connection) { try apply(connection, createSchema: false) }
+    }
+
+    /// Says what this login may not do in the words of whoever gave it its rights.
+    private func allowed<R>(
+        _ connection: borrowing Connection, _ work: () throws -> R
+    ) throws -> R {
+        do {
+            return try work()
+        } catch let error as PostgresError where error.sqlState == "42501" {
+            let row = try connection.query(
+                """
+                SELECT current_user AS login, current_database() AS database,
+                    quote_ident(current_user) AS login_name,
+                    quote_ident(current_database()) AS database_name,
+                    (SELECT pg_get_userbyid(nspowner) FROM pg_namespace
+                        WHERE nspname = 'holdfast') AS owner
+                """
+            ).single()
+            let (login, name) = (try row.text("login"), try row.text("login_name"))
+            guard let owner = try row.optionalText("owner") else {
+                throw Failure(
+                    .configuration, code: "database_permission",
+                    "login \(login) may not create a schema in database "
+                        + "\(try row.text("database")); run holdfast setup with the login of the "
+                        + "database's owner, or have the owner run: GRANT CREATE ON DATABASE "
+                        + "\(try row.text("database_name")) TO \(name)")
+            }
+            throw Failure(
+                .configuration, code: "database_permission",
+                "login \(login) may not change schema holdfast, which belongs to \(owner) "
+                    + "(\(error.message)); use the login of \(owner) in HOLDFAST_DATABASE_URL")
+        }
     }
 
     /// The SQL that `setUp` or `migrate` would run now, for a person to read or to run.

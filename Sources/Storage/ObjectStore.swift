@@ -37,6 +37,11 @@ package protocol ObjectStore: Sendable {
         _ key: ObjectKey, _ session: Session, progress: @escaping (Int) -> Void,
         then: @escaping (Result<StoredObject?, Failure>) -> Void)
 
+    /// What the store says of an object, without reading it; nil when it says that there is none.
+    func glance(
+        at key: ObjectKey, _ session: Session,
+        then: @escaping (Result<ObjectGlance?, Failure>) -> Void)
+
     /// Removes what crashed uploads of this key left behind; nothing to remove is no error.
     func discard(
         uploadID: String?, key: ObjectKey, _ session: Session,
@@ -146,6 +151,18 @@ package struct Digest: Equatable, Sendable {
     package var sha256: String
 
     package init(bytes: Int, sha256: String) {
+        self.bytes = bytes
+        self.sha256 = sha256
+    }
+}
+
+/// What a store says of an object that it has.
+package struct ObjectGlance: Equatable, Sendable {
+    package var bytes: Int
+    /// Nil where the store does not tell it of the whole object.
+    package var sha256: String?
+
+    package init(bytes: Int, sha256: String? = nil) {
         self.bytes = bytes
         self.sha256 = sha256
     }

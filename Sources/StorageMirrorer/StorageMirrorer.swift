@@ -26,7 +26,7 @@ struct StorageMirrorer: MinutelyCommand {
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
         let (isDryRun, selection) = (common.dryRun, Selection(minutely, common))
         let reporting = common.reporting
-        return try JobFrame.perform(context, common) { connection, job in
+        return try JobFrame.perform(context, common, jobIDs: minutely.jobs) { connection, job in
             var wiring = try Wiring(context, job.run)
             wiring.showProgress(context, reporting)
             try wiring.check(selection)

@@ -9,8 +9,10 @@ struct StormEnd {
 
     /// One line for each job: state, money, transfers, and its files with their digests and their
     /// keys up to alternatives.
-    func jobs() throws -> [String: String] {
-        let rows = try world.line.sql(
+    func jobs() throws -> [String: String] { try Self.jobs(world.line) }
+
+    static func jobs(_ line: RescueLine) throws -> [String: String] {
+        let rows = try line.sql(
             #"""
             SELECT s.job_id, concat_ws(' ', s.state, s.credit_state, s.error_code, s.blocked,
                 s.credits_held, s.credits_captured, s.credits_voided, s.credits_charged,

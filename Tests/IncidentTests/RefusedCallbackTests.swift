@@ -31,6 +31,8 @@ import Testing
         (1, 1, 0, "2 callbacks refused (1 no proof, 1 tag wrong)", 1),
         (1, 0, 3, "1 callbacks refused (tag wrong)", 0),
         (2, 0, 1, "2 callbacks refused (tag wrong)", 1),
+        // One alone may be a stranger's.
+        (1, 0, 0, "1 callbacks refused (tag wrong)", 0),
     ])
     func `the run says so, with 1 when it is most of them`(
         _ wrong: Int, _ missing: Int, _ right: Int, _ words: String, _ status: Int32
@@ -38,7 +40,6 @@ import Testing
         let line = try line(wrong: wrong, missing: missing, right: right)
         let finished = try await line.run("stuck-sweeper", [], Self.secret)
         #expect(finished.stdout.contains(words), "\(finished.stdout)")
-        #expect(!finished.stdout.contains("callbacks unmatched"), "\(finished.stdout)")
         #expect(finished.status == status, "\(finished.stderr)")
         if status == 1 {
             #expect(finished.stderr.contains("HOLDFAST_CALLBACK_SECRET"), "\(finished.stderr)")

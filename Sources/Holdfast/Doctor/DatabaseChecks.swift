@@ -52,7 +52,9 @@ extension Checkup {
         look("runs") { try $0.runs(connection, queries) }
         look("files") { try $0.files(connection, queries) }
         look("jobs") { checks in
-            let symptoms = try Health(clockOffset: offset).symptoms(connection)
+            let health = Health(clockOffset: offset)
+            let symptoms = try health.symptoms(connection)
+            checks.refused(try health.refusedStreaks(connection))
             checks.waiting(symptoms, providers)
             checks.report(symptoms)
         }
@@ -197,6 +199,16 @@ extension Checkup {
         }
     }
 
+    private mutating func refused(_ streaks: [RefusedStreak]) {
+        for streak in streaks {
+            warn(
+                "callbacks of \(streak.provider.isEmpty ? "(no provider)" : streak.provider)",
+                "the last \(streak.callbacks) were all refused: "
+                    + CallbackRefusal.meaning(streak.reasons, provider: streak.provider),
+                "set both to one value; jobs are polled meanwhile")
+        }
+    }
+
     private mutating func report(_ symptoms: Symptoms) {
         if symptoms.deadRuns == 0 {
             ok("dead runs", "none within a day")
@@ -213,7 +225,7 @@ extension Checkup {
                 .map { "\($0.value) \($0.key)" }.joined(separator: ", ")
             warn(
                 "blocked jobs", counts,
-                "holdfast job list --blocked, then holdfast job requeue ID"
+                "holdfast job list --blocked; it names what frees each: holdfast job show ID"
                     + (symptoms.blocked["brake"] == nil
                         ? "" : " or holdfast policy release-brake"))
         }

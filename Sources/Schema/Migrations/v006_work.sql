@@ -33,7 +33,8 @@ END $$;
 CREATE FUNCTION holdfast.begin_run(
     run uuid, command text, host text, pid integer, version text, clock_offset interval,
     OUT started boolean, OUT work boolean, OUT callbacks boolean, OUT lease_us bigint,
-    OUT request_timeout_us bigint, OUT transfer_limit_us bigint, OUT max_file_bytes bigint)
+    OUT request_timeout_us bigint, OUT transfer_limit_us bigint, OUT max_file_bytes bigint,
+    OUT news jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -66,6 +67,14 @@ BEGIN
     END IF;
     INSERT INTO run (run_id, command, host, pid, version, started_at)
     VALUES (run, begin_run.command, begin_run.host, begin_run.pid, begin_run.version, now_);
+    IF begin_run.command NOT LIKE 'holdfast %' THEN
+        IF EXISTS (SELECT FROM condition) THEN
+            PERFORM end_conditions(now_);
+        END IF;
+        IF EXISTS (SELECT FROM untold) THEN
+            news := hand_over(run, now_, lease);
+        END IF;
+    END IF;
     callbacks := EXISTS (SELECT FROM callback WHERE drained_at IS NULL);
     work := CASE begin_run.command
         WHEN 'stuck-sweeper' THEN EXISTS (
@@ -85,19 +94,25 @@ BEGIN
         ELSE true END;
 END $$;
 
+-- Ends a run and gives its place back. Returns how much news it has that is still to be said.
 CREATE FUNCTION holdfast.finish_run(
     run uuid, clock_offset interval, examined integer, outcomes jsonb, credits jsonb,
     exit_status integer)
-RETURNS void
+RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    left_to_tell integer;
 BEGIN
     PERFORM act_as('run', run, clock_offset);
+    UPDATE untold u SET due_at = clock() + interval '10 seconds' WHERE u.run_id = run;
+    GET DIAGNOSTICS left_to_tell = ROW_COUNT;
     UPDATE run r SET finished_at = clock(), examined = finish_run.examined,
         outcomes = finish_run.outcomes, credits = finish_run.credits,
         exit_status = finish_run.exit_status
     WHERE r.run_id = run;
     UPDATE run_slot s SET run_id = NULL, expires_at = NULL WHERE s.run_id = run;
+    RETURN left_to_tell;
 END $$;
 
 -- Jobs that the sweeper looks after: in flight, not blocked, not waiting for a settlement.

@@ -283,7 +283,7 @@ BEGIN
     WHEN 'failed-but-charged' THEN
         credits := net;
         detail := format('%s, and %s credits are paid', what, net);
-        by_hand := format('holdfast job refund %s --reason TEXT', shown);
+        by_hand := format('holdfast job refund %s --reason TEXT  # TEXT: why', shown);
         IF stored = 0 THEN
             action := 'refund'; moves := net;
         END IF;
@@ -320,11 +320,11 @@ BEGIN
     WHEN 'capture-after-void' THEN
         credits := paid;
         detail := format('captured after the hold of %s had been voided', hold);
-        by_hand := format('holdfast job refund %s --reason TEXT', shown);
+        by_hand := format('holdfast job refund %s --reason TEXT  # TEXT: why', shown);
     WHEN 'double-refund' THEN
         credits := refund - paid;
         detail := format('%s credits given back of %s paid', refund, paid);
-        by_hand := format('holdfast account adjust %s -%s --reference %s --reason TEXT',
+        by_hand := format('holdfast account adjust %s -%s --reference %s --reason TEXT  # TEXT: why',
             holdfast.shell_word(facts ->> 'account_id'), refund - paid,
             holdfast.shell_word('double-refund ' || job));
     WHEN 'hold-past-timeout' THEN
@@ -341,7 +341,7 @@ BEGIN
         ELSE
             detail := format('%s credits are held, and nobody knows whether the task was created',
                 standing);
-            by_hand := format('holdfast job link %s --task TASK', shown);
+            by_hand := format('holdfast job link %s --task TASK  # TASK: its id at the provider', shown);
         END IF;
     WHEN 'job-without-hold' THEN
         credits := (facts ->> 'credits')::bigint;
@@ -382,7 +382,7 @@ BEGIN
         detail := format('the provider charged%s, and %s', said_cost,
             CASE WHEN facts ->> 'cost' IS NOT NULL THEN format('%s was agreed', facts ->> 'cost')
                 ELSE format('its own answer said %s', facts ->> 'said') END);
-        by_hand := 'holdfast policy show; then holdfast usage list --task '
+        by_hand := 'holdfast policy show && holdfast usage list --task '
             || holdfast.shell_word(coalesce(facts ->> 'task_id', ''));
     WHEN 'price-mismatch' THEN
         credits := abs(net - price);
@@ -414,9 +414,9 @@ BEGIN
         by_hand := CASE facts ->> 'blocked'
             WHEN 'brake' THEN 'holdfast policy release-brake --job ' || shown
             WHEN 'submission_unknown' THEN format(
-                'look for the task at the provider; then holdfast job link %s --task TASK, or holdfast job abandon %s --reason TEXT',
+                'holdfast job link %s --task TASK  # TASK: its id at the provider; where there is none: holdfast job abandon %s --reason TEXT',
                 shown, shown)
-            ELSE format('holdfast job show %s; then holdfast job requeue %s', shown, shown) END;
+            ELSE format('holdfast job show %s && holdfast job requeue %s', shown, shown) END;
     WHEN 'overdue' THEN
         action := 'ask'; moves := 0;
         detail := format('%s since %s without an end', state, holdfast.utc(coalesce(

@@ -159,11 +159,11 @@ END $$;
 CREATE FUNCTION holdfast.undo_of(p holdfast.found_break, moved bigint) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE p.action
-        WHEN 'capture' THEN format('holdfast job refund %s --reason TEXT',
+        WHEN 'capture' THEN format('holdfast job refund %s --reason TEXT  # TEXT: why',
             holdfast.shell_word(p.job_id))
-        WHEN 'deliver' THEN format('holdfast job refund %s --reason TEXT',
+        WHEN 'deliver' THEN format('holdfast job refund %s --reason TEXT  # TEXT: why',
             holdfast.shell_word(p.job_id))
-        ELSE format('holdfast account adjust %s -%s --reference %s --reason TEXT',
+        ELSE format('holdfast account adjust %s -%s --reference %s --reason TEXT  # TEXT: why',
             holdfast.shell_word(p.account_id), moved,
             holdfast.shell_word('undo ' || p.action || ' ' || p.job_id)) END
 $$;

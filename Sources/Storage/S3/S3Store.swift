@@ -40,6 +40,34 @@ package struct S3Store: ObjectStore {
         wire(session).find(key, progress: progress, then: then)
     }
 
+    package func glance(
+        at key: ObjectKey, _ session: Session,
+        then: @escaping (Result<ObjectGlance?, Failure>) -> Void
+    ) {
+        var operation = S3Operation(
+            action: "look at \(key)", method: "HEAD", name: location.name(key))
+        if location.profile.checksum == .sha256 {
+            operation.headers = [Header("x-amz-checksum-mode", "ENABLED")]
+        }
+        wire(session).send(operation) { [location] answer in
+            switch answer {
+            case .failure(let problem) where problem.isMissing: then(.success(nil))
+            case .failure(let problem): then(.failure(problem.failure))
+            case .success(let head):
+                then(
+                    ObjectGlance.read(head, "look at \(key)", at: location.words).map { glance in
+                        // That of an object in parts is made of theirs, and ends in their number.
+                        let told = head.header("x-amz-checksum-sha256").flatMap {
+                            $0.contains("-") ? nil : Base64.bytes($0)
+                        }
+                        let isWhole = head.header("x-amz-checksum-type") != "COMPOSITE"
+                        return ObjectGlance(
+                            bytes: glance.bytes, sha256: isWhole ? told.map(Hex.text) : nil)
+                    })
+            }
+        }
+    }
+
     package func url(for key: ObjectKey, publicBaseURL: String?) -> String {
         location.url(
             for: key,

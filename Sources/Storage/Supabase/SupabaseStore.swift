@@ -38,6 +38,32 @@ package struct SupabaseStore: ObjectStore {
         site(session).find(key, progress: progress, then: then)
     }
 
+    package func glance(
+        at key: ObjectKey, _ session: Session,
+        then: @escaping (Result<ObjectGlance?, Failure>) -> Void
+    ) {
+        let site = site(session)
+        let address = location.object(location.name(key), "authenticated/")
+        let action = "look at \(key)"
+        site.wire.send(action, { site.request("HEAD", address) }) { [location] answer in
+            switch answer {
+            // What is wrong stands in a body, which this answer has not.
+            case .failure(let problem) where problem.status == 400 || problem.isMissing:
+                site.find(key, progress: { _ in }) { found in
+                    then(
+                        found.map { object in
+                            object.map {
+                                ObjectGlance(bytes: $0.digest.bytes, sha256: $0.digest.sha256)
+                            }
+                        })
+                }
+            case .failure(let problem): then(.failure(problem.failure))
+            case .success(let head):
+                then(ObjectGlance.read(head, action, at: location.words).map(Optional.some))
+            }
+        }
+    }
+
     /// Does nothing: what a crash left cannot be listed, is visible to nobody, and goes in a day.
     package func discard(
         uploadID: String?, key: ObjectKey, _ session: Session,
