@@ -189,7 +189,7 @@ func deliver(_ books: Books, _ id: String, files: Int = 1) throws {
     let run = RunIDs.first
     try books.run(
         """
-        SELECT holdfast.claim_files(\(run)::uuid, 10, false, ARRAY[\(id)], '{}', '0'::interval)
+        SELECT holdfast.claim_files(\(run)::uuid, 10, 10, false, ARRAY[\(id)], '{}', '0'::interval)
         """, role: nil)
     for ordinal in 0..<files {
         try books.run(

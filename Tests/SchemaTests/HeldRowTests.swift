@@ -162,7 +162,7 @@ import Testing
             """)
         try books.run(
             """
-            SELECT holdfast.claim_files(\(RunIDs.first)::uuid, 10, false, '{}', '{}', '0'::interval)
+            SELECT holdfast.claim_files(\(RunIDs.first)::uuid, 10, 10, false, '{}', '{}', '0'::interval)
             """, role: nil)
         func store(_ connection: borrowing Connection, _ ordinal: Int) throws {
             try connection.execute(

@@ -130,6 +130,18 @@ import Testing
         }
     }
 
+    @Test func `a told id that no task can have is none, and the job is woken`() throws {
+        let books = try Books()
+        try books.grant("a", 100)
+        try books.open("j", "a", 100)
+        let told = String(repeating: "q", count: TaskID.limitBytes + 1)
+        try books.run("SELECT holdfast.wake_job('j', \(told))", role: nil)
+        #expect(try books.outcome("j") == "created/held")
+        #expect(try books.text("SELECT count(*)::text FROM holdfast.task") == "0")
+        #expect(
+            try books.text("SELECT (woken_at IS NOT NULL)::text FROM holdfast.job") == "true")
+    }
+
     // MARK: Who acts
 
     /// What a login of the application may set says nothing about who acts.

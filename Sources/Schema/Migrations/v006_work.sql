@@ -416,34 +416,6 @@ BEGIN
         patient) a;
 END $$;
 
--- Gives leases back of jobs whose accounts or rows somebody else still holds: the claim does not count,
--- and the job is looked at again soon. Names those that have been held up for five minutes, once an
--- hour.
-CREATE FUNCTION holdfast.postpone_jobs(
-    run uuid, jobs text[], tokens bigint[], clock_offset interval)
-RETURNS TABLE (job_id text, account_id text, held_up_us bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    now_ timestamptz;
-BEGIN
-    PERFORM act_as('run', run, clock_offset);
-    now_ := clock();
-    RETURN QUERY WITH given_back AS (
-        UPDATE job j SET lease_owner = NULL, lease_until = NULL, claims = greatest(j.claims - 1, 0),
-            next_poll_at = now_ + interval '20 seconds',
-            held_up_since = coalesce(j.held_up_since, now_),
-            held_up_told_at = CASE WHEN h.is_news THEN now_ ELSE j.held_up_told_at END
-        FROM (SELECT l.job_id, l.held_up_since <= now_ - interval '5 minutes'
-                AND coalesce(l.held_up_told_at <= now_ - interval '1 hour', true) AS is_news
-            FROM job l JOIN unnest(jobs, tokens) h (job_id, token)
-                ON h.job_id = l.job_id AND l.lease_token = h.token AND l.lease_owner = run
-            ORDER BY l.job_id FOR NO KEY UPDATE OF l SKIP LOCKED) h
-        WHERE j.job_id = h.job_id RETURNING j.*, h.is_news)
-    SELECT g.job_id, g.account_id, (extract(epoch FROM now_ - g.held_up_since) * 1000000)::bigint
-    FROM given_back g WHERE g.is_news ORDER BY g.job_id;
-END $$;
-
 -- Moves that a brake had stopped and a person released.
 CREATE FUNCTION holdfast.apply_released(
     run uuid, command text, clock_offset interval, most integer, jobs text[])

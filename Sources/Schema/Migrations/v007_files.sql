@@ -262,7 +262,8 @@ BEGIN
         FROM asset a WHERE a.job_id = j.job_id) f
     WHERE j.job_id = ANY (ours) AND j.state = 'succeeded' AND f.pending = 0
         AND j.pending_move IS NULL;
-    locked := ARRAY(SELECT w FROM unnest(wanted) w WHERE w <> ALL (coalesce(ours, '{}')));
+    locked := ARRAY(SELECT j.job_id FROM job j
+        WHERE j.job_id = ANY (wanted) AND j.job_id <> ALL (coalesce(ours, '{}')));
     FOR job_id, outcome, action, amount, detail IN
         SELECT a.job_id, CASE a.outcome WHEN 'go' THEN m.new_state ELSE a.outcome END,
             a.action, a.amount, a.detail

@@ -189,7 +189,7 @@ CREATE TRIGGER break_fix_is_never_emptied BEFORE TRUNCATE ON holdfast.break_fix
 
 -- How far the nightly look at stored files has come.
 CREATE TABLE holdfast.file_watch (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
     -- The night, and how many files it may still look at and bytes it may still read.
     night date NOT NULL,
     files_left bigint NOT NULL,
@@ -231,7 +231,7 @@ BEGIN
             ceil(count(*) * rtrim(policy_value('verify_share'), '%')::numeric / 100)::bigint,
             policy_value('verify_bytes')::bigint
         FROM asset a WHERE a.state = 'stored' AND a.stored_at > clock() - interval '30 days'
-        ON CONFLICT (only) DO UPDATE SET night = excluded.night,
+        ON CONFLICT (is_only) DO UPDATE SET night = excluded.night,
             files_left = excluded.files_left, bytes_left = excluded.bytes_left
         RETURNING f.* INTO w;
     END IF;
