@@ -24,6 +24,7 @@ extension Wiring {
             spool: Spool(settings),
             wallClock: MachineClock.now, shouldStop: { StopSignal.isRaised },
             tell: { log.debug("\($0)") })
+        version = Version.current
         progress = { news in
             if case .ended(let file) = news { log.debug("\(ProgressText.line(file))") }
         }

@@ -58,10 +58,18 @@ struct Voice {
             connection, condition: name, subject: subject, message, isHeard: isDamped)) ?? .whole
     }
 
+    /// Codes of what lasts from run to run; everything else is an event.
+    private static let conditions: Set<String> = [
+        "breaker_open", "callbacks_refused", "credentials_refused", "host_trouble", "spool_newer",
+        "unreadable", "webhook_keys_unavailable",
+    ]
+
     /// What a problem is about when it is a condition; nil for an event, which is said always.
     private static func subject(_ problem: RunReport.Problem) -> String? {
-        guard problem.jobID == nil, problem.code != "stray_task" else { return nil }
-        // Without a subject the words tell conditions apart, but for times and counts in them.
-        return problem.subject ?? String(problem.message.filter { !$0.isNumber }.prefix(200))
+        if let subject = problem.subject { return subject }
+        guard problem.jobID == nil, conditions.contains(problem.code) else { return nil }
+        // The words tell conditions apart, but for the times and counts in them.
+        let words = String(problem.message.filter { !$0.isNumber }.prefix(200))
+        return problem.code == "host_trouble" ? "\(JobRun.hostName): \(words)" : words
     }
 }

@@ -106,8 +106,9 @@ struct JobRequeue: DatabaseCommand {
         commandName: "requeue",
         abstract: "Frees blocked jobs and makes them due now.",
         discussion: """
-            The counts of failed attempts start anew. Several jobs are freed together or not at \
-            all. Look at the job's story first: what blocked it may block it again.
+            The counts of failed attempts start anew. What a brake has stopped is forgotten, and the \
+            provider is asked again; holdfast policy release-brake applies it instead. Several jobs \
+            are freed together or not at all. Look at the job's story first: what blocked it may block it again.
             """)
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
@@ -119,16 +120,33 @@ struct JobRequeue: DatabaseCommand {
     ) throws -> ExitStatus {
         let queries = JobQueries(clockOffset: try context.settings.clockOffset())
         try queries.requireJobs(connection, jobIDs)
+        let braked = Set(
+            try jobIDs.filter { try queries.job(connection, $0)?.blocked == "brake" })
         try Deeds(actor: Person.actor).requeue(connection, jobIDs)
         let jobs = try jobIDs.compactMap { try queries.job(connection, $0) }
-        let lines = jobs.map { job in
-            "job \(Plain.line(job.jobID)) is free and due (\(job.state.rawValue)); the next run "
-                + "looks at it, or at once: holdfast job sync \(Plain.line(job.jobID))"
-        }
+        let lines = jobs.map { Self.line($0, wasBraked: braked.contains($0.jobID)) }
         Say.answer(
             context, reporting, [("jobs", .array(jobs.map(JobText.object)))],
             text: lines.joined(separator: "\n"))
         return .done
+    }
+}
+
+extension JobRequeue {
+    private static func line(_ job: JobStatus, wasBraked: Bool) -> String {
+        let id = Plain.line(job.jobID)
+        guard job.blocked == nil else {
+            return
+                "job \(id) is \(job.state.rawValue) and stopped by a brake again: its files are all "
+                + "there; if that is right: holdfast policy release-brake --job \(id)"
+        }
+        guard wasBraked else {
+            return
+                "job \(id) is free and due (\(job.state.rawValue)); the next run looks at it, or at "
+                + "once: holdfast job sync \(id)"
+        }
+        return "job \(id) is free (\(job.state.rawValue)), and what the brake had stopped is "
+            + "forgotten; the next run asks the provider again, or at once: holdfast job sync \(id)"
     }
 }
 

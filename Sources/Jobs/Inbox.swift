@@ -66,6 +66,14 @@ package struct CallbackReading: Sendable {
     }
 }
 
+/// What a page of the inbox came to.
+package struct DrainedPage: Sendable {
+    /// Callbacks by result.
+    package var counts: [String: Int] = [:]
+    /// Callbacks that the database refused, which stay unmatched, and what it said.
+    package var setAside: [(callbackID: Int64, problem: String)] = []
+}
+
 /// The callback inbox: read in pages, each in a transaction of its own.
 package struct Inbox: Sendable {
     package static let pageSize = 200
@@ -136,10 +144,10 @@ package struct Inbox: Sendable {
         ).map { (try $0.text("provider"), try $0.text("why"), try $0.int("count")) }
     }
 
-    /// Marks the page as read and wakes the jobs it is about; returns counts by result.
+    /// Marks the page as read and wakes the jobs it is about.
     package func drain(
         _ connection: borrowing Connection, _ readings: [CallbackReading]
-    ) throws -> [String: Int] {
+    ) throws -> DrainedPage {
         let json = JSONValue.array(
             readings.map { reading in
                 [
@@ -150,15 +158,19 @@ package struct Inbox: Sendable {
                     "note": .optional(reading.note),
                 ]
             })
-        var counts: [String: Int] = [:]
+        var page = DrainedPage()
         for row in try connection.query(
             """
             SELECT * FROM holdfast.drain_callbacks(\(run.runID)::uuid,
                 \(run.clockOffset)::interval, \(JSON.write(json))::jsonb)
             """)
         {
-            counts[try row.text("result")] = try row.int("count")
+            if let problem = try row.optionalText("problem") {
+                page.setAside.append((try row.int64("callback_id"), problem))
+            } else {
+                page.counts[try row.text("result")] = try row.int("count")
+            }
         }
-        return counts
+        return page
     }
 }

@@ -60,6 +60,13 @@ package struct PostgresError: Error, Equatable, Sendable {
         ["40001", "40P01", "55P03", "57014", "53200"].contains(sqlState)
     }
 
+    /// The trouble of one row, so that the row is set aside and the others go on: what the database's
+    /// own `holdfast.is_row_trouble` says, of errors that it never got to see.
+    package var isRowTrouble: Bool {
+        cause == .statement && sqlState.utf8.count == 5 && sqlState != "42501"
+            && !["08", "25", "28", "40", "53", "55", "57", "58"].contains(sqlState.prefix(2))
+    }
+
     /// The error as the end of a command: exit status, stable code, and what to do about it.
     package var failure: Failure {
         if cause == .url {

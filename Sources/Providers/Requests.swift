@@ -57,18 +57,33 @@ extension Provider {
     }
 }
 
-/// A provider with one family of endpoints and one dialect, whatever is answered.
+/// A provider with one dialect, whatever is answered.
 protocol PlainProvider: Provider {
     var dialect: any TaskDialect { get }
+
+    /// Whether a page says which words end a task in an answer to a poll of `endpoint`, or in its
+    /// list.
+    func place(of endpoint: String?) -> AnswerPlace
+
+    /// Whether a page says what callbacks bring. Their address is the application's own.
+    var callbackPlace: AnswerPlace { get }
 }
 
 /// A plain provider whose tasks stand below one path: `GET {path}/{id}`.
 protocol TaskResourceProvider: PlainProvider {
     var tasksPath: String { get }
+    /// What may follow a task's id in paths that have pages of their own.
+    var taskRests: [String] { get }
     func credentialHeaders() throws(Failure) -> [Header]
 }
 
 extension TaskResourceProvider {
+    var taskRests: [String] { [] }
+
+    func place(of endpoint: String?) -> AnswerPlace {
+        .ofTask(below: tasksPath, endpoint, rests: taskRests)
+    }
+
     func credentialHeaders() throws(Failure) -> [Header] { [try bearer()] }
 
     package func pollRequest(
@@ -84,15 +99,24 @@ extension TaskResourceProvider {
 }
 
 extension PlainProvider {
-    package func endpoints(for task: TaskReference) -> [String] { ["tasks"] }
+    var callbackPlace: AnswerPlace { .described }
+
+    package func endpoints(for task: TaskReference) -> [String] { [PlainEndpoint.name] }
+
+    /// A reader of an answer to a poll, or of a list.
+    func reader(_ answer: Answer, _ endpoint: String?, now: Instant) -> TaskReader {
+        TaskReader(dialect, answer, from: place(of: endpoint), now: now)
+    }
 
     package func verdict(
         _ answer: Answer, askedTaskID: String?, endpoint: String?, kind: AnswerKind, now: Instant
     ) -> Verdict {
-        let reader = TaskReader(dialect, answer, now: now)
         let asked = askedTaskID.filled
-        return kind == .callback
-            ? reader.callback(asked: asked, endpoint: endpoint) : reader.verdict(asked: asked)
+        guard kind == .callback else {
+            return reader(answer, endpoint, now: now).verdict(asked: asked)
+        }
+        return TaskReader(dialect, answer, from: callbackPlace, now: now)
+            .callback(asked: asked, endpoint: endpoint)
     }
 }
 

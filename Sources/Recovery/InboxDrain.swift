@@ -21,7 +21,7 @@ struct InboxDrain {
 
     /// What one look at a page came to.
     private enum Step {
-        case drained(through: Int64, [String: Int], Refusals)
+        case drained(through: Int64, DrainedPage, Refusals)
         /// Keys have to be had first, with no row locked meanwhile.
         case needsKeys(of: String, isRenewal: Bool)
         case empty
@@ -45,10 +45,18 @@ struct InboxDrain {
                 guard case .published(let url) = wiring.proof.signer(provider)?.key else { return }
                 try ring.load(
                     provider, url: url, isRenewal: isRenewal, connection, into: &report)
-            case .drained(let through, let counts, let refused):
+            case .drained(let through, let page, let refused):
                 last = through
                 refusals.add(refused)
-                for (result, number) in counts {
+                for (callbackID, problem) in page.setAside {
+                    report.add(
+                        .init(
+                            code: "callback_set_aside",
+                            message: "callback \(callbackID) could not be read in: \(problem); it "
+                                + "waits unmatched, see holdfast callback show \(callbackID)"),
+                        status: .needsPerson)
+                }
+                for (result, number) in page.counts {
                     // A refused callback stays unmatched for everybody who counts.
                     let word = result == "refused" ? "unmatched" : result
                     report.count("callbacks_\(word)", number)
@@ -73,16 +81,16 @@ struct InboxDrain {
             }
             readings.append(received.reading(checks))
         }
-        let counts = try inbox.drain(connection, readings)
+        let drained = try inbox.drain(connection, readings)
         var refused = Refusals()
         for callback in page { refused.read[callback.provider, default: 0] += 1 }
-        if counts["refused"] != nil {
+        if drained.counts["refused"] != nil {
             let refusals = try inbox.refusals(connection, of: page.map(\.callbackID))
             for refusal in refusals {
                 refused.counts[refusal.provider, default: [:]][refusal.why] = refusal.count
             }
         }
-        return .drained(through: through, counts, refused)
+        return .drained(through: through, drained, refused)
     }
 }
 

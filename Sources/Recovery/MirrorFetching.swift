@@ -105,7 +105,7 @@ extension StorageMirror {
         {
             let wait = Backoff(base: .milliseconds(500), maximum: .seconds(10))
                 .wait(attempt: landing.resumption.count + 1, using: &chance)
-            session.after(wait) { [desk] in desk.put(landing, .mayResume) }
+            landing.steps.after(wait) { [desk] in desk.put(landing, .mayResume) }
             return
         }
         if error.code == .blockedAddress {

@@ -125,7 +125,7 @@ extension StorageMirror {
     }
 
     private mutating func open(_ landing: Landing, _ connection: borrowing Connection) throws {
-        try landing.open(target.store, session) { [desk] in desk.put(landing, .changed) }
+        try landing.open(target.store) { [desk] in desk.put(landing, .changed) }
         try goOn(landing, connection)
     }
 
@@ -159,7 +159,7 @@ extension StorageMirror {
             let name = "\(result.jobID)/\(result.ordinal ?? -1)"
             guard let landing = landings.removeValue(forKey: name) else { continue }
             drop(landing)
-            landing.upload?.cancel()
+            landing.stop()
             landing.upload = nil
             report.count("lease_lost")
         }
@@ -278,36 +278,19 @@ extension StorageMirror {
                 // The upload's handlers hold the landing, and the landing the upload.
                 landing.upload = nil
                 if kept.contains(step.item.name) { tellEnd(landing, step, word) }
-            case .begun, .complete, .refreshed: break
+            case .begun, .complete, .refreshed, .slow: break
             }
         }
         for result in results {
             switch result.outcome {
-            case "begun", "complete": break
+            case "begun", "complete", "slow": break
             case "refreshed":
                 report.count(word)
                 wiring.tell("file \(result.jobID)/\(result.ordinal ?? 0): \(word)")
             case "stored", "lost", "retry":
                 report.count(word)
-            case "braked":
-                report.count("braked")
-                report.add(
-                    .init(
-                        jobID: result.jobID, code: "braked",
-                        message:
-                            "would \(result.action ?? "settle") \(result.amount ?? 0) credits; "
-                            + "\(result.detail ?? "a brake"); see holdfast job show \(result.jobID), "
-                            + "and if it is right: holdfast policy release-brake --job \(result.jobID)"
-                    ),
-                    status: .needsPerson)
             default:
-                if result.action == nil || result.action != "void" || result.outcome != "delivered"
-                {
-                    report.count(result.outcome)
-                }
-                if let action = result.action, let word = RunReport.creditWords[action] {
-                    report.add(credits: result.amount ?? 0, as: word)
-                }
+                report.take(delivery: result)
             }
         }
     }

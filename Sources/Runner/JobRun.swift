@@ -41,6 +41,9 @@ package struct JobRun: Sendable {
                 ) b ON true
                 """
             ).single()
+        } catch let error as PostgresError where error.sqlState == "HF012" {
+            // Another clock offset is at work; the message names both.
+            throw Failure(.configuration, code: "clock_offset", error.message)
         } catch let error as PostgresError
             where ["3F000", "42P01", "42883", "42703"].contains(error.sqlState)
         {

@@ -72,9 +72,9 @@ package struct Installer: Sendable {
         var parts: [String] = []
         if setUp { parts.append(Roles.create) }
         let pending = Migration.all.filter { $0.version > version }
-        guard !pending.isEmpty || setUp else { return "" }
         parts.append("BEGIN;")
         if version == 0 { parts.append(Roles.createSchema) }
+        parts.append(Rights.takeOver)
         parts.append(Roles.actAsOwner)
         if version == 0 { parts.append(Roles.createVersionTable) }
         for migration in pending {
@@ -83,6 +83,10 @@ package struct Installer: Sendable {
                 "INSERT INTO holdfast.schema_version (version, name) "
                     + "VALUES (\(migration.version), '\(migration.name)');")
         }
+        if !pending.contains(where: { $0.version == Migration.rights.version }) {
+            parts.append(Migration.rights.sql)
+        }
+        parts.append(Rights.moveSequences)
         parts.append("COMMIT;")
         return parts.joined(separator: "\n\n")
     }
@@ -136,6 +140,7 @@ package struct Installer: Sendable {
                 try connection.query("SELECT to_regnamespace('holdfast') IS NOT NULL AS there")
                     .single().bool("there")
             else { throw Self.missing }
+            try connection.script(Rights.takeOver)
             try connection.script(Roles.actAsOwner)
             if createSchema { try connection.script(Roles.createVersionTable) }
             guard
@@ -157,6 +162,10 @@ package struct Installer: Sendable {
                     """)
                 report.applied.append(migration.version)
             }
+            if !report.applied.contains(Migration.rights.version) {
+                try connection.script(Migration.rights.sql)
+            }
+            try connection.script(Rights.moveSequences, timeout: .seconds(600))
             return report
         }
     }

@@ -13,6 +13,11 @@ package protocol ObjectStore: Sendable {
     /// place and the fix, `disk_full` (69), or `storage_unavailable` (69).
     func check(_ session: Session, isThorough: Bool) throws(Failure)
 
+    /// Tries what the server does with a write to a key that is taken; nil where that is known.
+    ///
+    /// It stores, reads and removes small objects. Throws what the store says.
+    func tryTakenKey(_ session: Session) throws(Failure) -> TakenKey?
+
     /// Whether all of the object stays in this process's memory until `publish`.
     ///
     /// Then there is nothing that a crash could leave behind before that.
@@ -49,7 +54,20 @@ package protocol ObjectStore: Sendable {
     func link(to key: ObjectKey, expires: Duration, _ session: Session) -> String?
 }
 
+/// What a server does with a write to a key that is taken, on the condition that it is not.
+package enum TakenKey: Equatable, Sendable {
+    case isRefused
+    /// The condition is not looked at.
+    case isOverwritten
+    /// The same at the end of an object in parts alone.
+    case isOverwrittenInParts
+    /// Writes with a condition are refused; the server's answer.
+    case conditionIsRefused(String)
+}
+
 extension ObjectStore {
+    package func tryTakenKey(_ session: Session) throws(Failure) -> TakenKey? { nil }
+
     package func link(to key: ObjectKey, expires: Duration, _ session: Session) -> String? { nil }
 
     package func find(

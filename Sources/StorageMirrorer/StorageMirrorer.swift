@@ -33,7 +33,9 @@ struct StorageMirrorer: MinutelyCommand {
             let target = try MirrorTarget(context.settings, isDryRun: isDryRun || !job.hasWork)
             if isDryRun { return try Rehearsal.mirror(connection, wiring, selection) }
             guard job.hasWork || !selection.jobIDs.isEmpty else { return RunReport() }
-            return try StorageMirror(wiring, target, selection).run(connection)
+            var report = try LeftDeliveries.run(connection, wiring)
+            report.merge(try StorageMirror(wiring, target, selection).run(connection))
+            return report
         }
     }
 }

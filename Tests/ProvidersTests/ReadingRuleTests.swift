@@ -211,7 +211,8 @@ struct ReadingRuleTests {
         let text =
             "cannot fetch\\nhttps://u:p@a.example/in.png?sig=canary1 with Bearer canary2 or \(secret)"
             + String(repeating: " long", count: 500)
-        let verdict = read("kie", market(#""state":"fail","failMsg":"\#(text)""#))
+        let verdict = read(
+            "kie", market(#""state":"fail","failMsg":"\#(text)""#), endpoint: "market")
         let message = verdict.errorMessage ?? ""
         #expect(verdict.state == .failed)
         #expect(message.hasPrefix("cannot fetch https://[redacted]@a.example/in.png?[redacted]"))

@@ -45,7 +45,7 @@ package struct FalProvider: Provider {
     package func resultRequest(
         after answer: Answer, taskID: String, endpoint: String, now: Instant
     ) throws(Failure) -> Request? {
-        let reader = TaskReader(FalStatus(), answer, now: now)
+        let reader = TaskReader(FalStatus(), answer, from: .described, now: now)
         guard reader.verdict(asked: taskID).isHealthy,
             reader.value(at: ["status"]).nonBlankText?.word == FalStatus.completed
         else { return nil }
@@ -66,13 +66,16 @@ package struct FalProvider: Provider {
         let asked = askedTaskID.filled
         switch kind {
         case .callback:
-            return TaskReader(FalCallback(), answer, now: now)
+            return TaskReader(FalCallback(), answer, from: .described, now: now)
                 .callback(asked: asked, endpoint: endpoint)
         case .result:
-            return FalResult(reader: TaskReader(FalStatus(), answer, now: now))
-                .verdict(asked: asked)
+            let place = place(of: endpoint, after: nil)
+            return FalResult(
+                reader: TaskReader(FalStatus(), answer, from: place, now: now)
+            ).verdict(asked: asked)
         case .poll, .list:
-            let reader = TaskReader(FalStatus(), answer, now: now)
+            let place = kind == .list ? .undescribed : place(of: endpoint, after: "status")
+            let reader = TaskReader(FalStatus(), answer, from: place, now: now)
             return FalResult.outOfTurn(reader) ?? reader.verdict(asked: asked)
         }
     }
@@ -104,7 +107,8 @@ package struct FalProvider: Provider {
     package func listPage(
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
-        let reader = TaskReader(FalStatus(), answer, now: now)
+        // The page of the list names no word that ends a request.
+        let reader = TaskReader(FalStatus(), answer, from: .undescribed, now: now)
         let next = reader.value(at: ["next_cursor"]).nonBlankText
         let hasMore = reader.value(at: ["has_more"]).bool != false && next != cursor
         return reader.page { _ in hasMore ? next : nil }
@@ -126,6 +130,20 @@ package struct FalProvider: Provider {
         }
         return "/" + segments.prefix(count).map(\.percentEncoded).joined(separator: "/")
             + "/requests/" + id
+    }
+
+    /// The pages describe a model's requests: the status of one, and its response.
+    ///
+    /// - Parameter last: What follows the request's id.
+    private func place(of endpoint: String?, after last: String?) -> AnswerPlace {
+        guard let endpoint = endpoint.filled else { return .described }
+        let parts = Self.segments(endpoint)
+        guard let requests = parts.lastIndex(of: "requests") else {
+            // A model's path, or "response_url"; other hosts of fal's have a version in front.
+            return .init(isDescribed: !["v1", "v2", "api"].contains(parts.first ?? "v1"))
+        }
+        let rest = Array(parts.dropFirst(requests + 2))
+        return .init(isDescribed: requests + 1 < parts.count && rest == (last.map { [$0] } ?? []))
     }
 
     private static func segments(_ endpoint: String) -> [String] {

@@ -83,7 +83,7 @@ struct FalResult {
             }
             return Verdict(
                 taskID: id.text, state: .succeeded, resultURLs: files, errorClass: .none)
-        case 422:
+        case 422 where reader.place == .described:
             guard let reason = result["detail"].flatMap({ RefusalText.read($0) }) else {
                 return reader.refusal(nil)
             }
@@ -99,7 +99,7 @@ struct FalResult {
     static func outOfTurn(_ reader: TaskReader) -> Verdict? {
         let answer = reader.answer
         let limit = answer.headers.first(named: "X-Fal-Request-Timeout-Type")
-        if answer.httpStatus == 504, limit?.word == "user" {
+        if answer.httpStatus == 504, limit?.word == "user", reader.place == .described {
             return Verdict(
                 state: .expired, errorClass: .final,
                 errorMessage: "never started: the deadline that the application set has passed")

@@ -10,6 +10,8 @@ package struct GoogleVeoProvider: PlainProvider {
 
     package let settings: ProviderSettings
     let dialect: any TaskDialect = GoogleVeoDialect()
+    /// None is documented.
+    let callbackPlace = AnswerPlace.undescribed
 
     package init(settings: ProviderSettings) { self.settings = settings }
 
@@ -36,6 +38,16 @@ package struct GoogleVeoProvider: PlainProvider {
             path += "/" + (try TaskIDText.forURL(String(part)))
         }
         return request(path, key)
+    }
+
+    /// Operations are described, at either service; Interactions and batches are something else.
+    func place(of endpoint: String?) -> AnswerPlace {
+        guard let path = endpoint.filled.map({ EndpointText.path($0).asciiLowercased }) else {
+            return .described
+        }
+        return .init(
+            isDescribed: path == PlainEndpoint.name || path.hasSuffix(":fetchpredictoperation")
+                || path.contains("operations/") || path.hasSuffix("/{operation name}"))
     }
 
     package func downloadHeaders(for url: String) throws(Failure) -> [Header] {

@@ -19,6 +19,11 @@ struct KIECallback {
     /// Codes that say that the task failed, when the task's id comes with them.
     private static let veoFailures: Set<Int64> = [400, 422, 500, 501]
     private static let sunoFailures: Set<Int64> = [400, 408, 413, 500, 501, 531]
+    /// What is made from a song has no state word either; the code is the success.
+    private static let songFiles = [
+        ["audioWavUrl"], ["vocal_removal_info", KIEFamily.anyURLKeyOfCallback], ["images"],
+    ]
+    private static let songKeys = songFiles.compactMap(\.first)
     /// Failed, and the credits came back.
     private static let sunoRefunded = Int64(531)
     /// Codes about keys, balances, rates and maintenance: never about a task.
@@ -70,22 +75,36 @@ struct KIECallback {
         if fields.has("callbackType") { return sunoReading(of: fields, code: code) }
         if let family = KIEFamily.resembling(fields) {
             guard let state = KIEReader.state(of: fields, in: family),
-                isOK || code == nil || state == .failed
+                isOK || code == nil || state == .failed,
+                state.errorClass != .final || isEnding(fields, code: code)
             else { return nil }
             return (state, KIEReader.files(of: fields, in: family))
         }
         if ["video_url", "video_id", "image_url"].contains(where: { fields.has($0) }) {
             // Runway: no state word; the code is the success.
             if isOK { return (.succeeded, fields.files(at: [["video_url"]])) }
+        } else if Self.songKeys.contains(where: fields.has), isOK {
+            return (.succeeded, fields.files(at: Self.songFiles))
         } else if isVeo(fields, id: id) {
             if isOK {
-                let places = [["info", "resultUrls"], ["info", "originUrls"]]
+                let places = [
+                    ["info", "resultUrls"], ["info", "originUrls"],
+                    // Flux Kontext's.
+                    ["info", "resultImageUrl"],
+                ]
                 return (.succeeded, fields.files(at: places))
             }
             if let code, Self.veoFailures.contains(code) { return (.failed, []) }
         }
         let saysFailed = code == KIEReader.generationFailed || code == Self.sunoRefunded
         return saysFailed ? (.failed, []) : nil
+    }
+
+    /// Whether the words of a callback end its task: the market's are those of its polls, which its
+    /// page says; for every other family an error code has to say it.
+    private func isEnding(_ fields: JSONObject, code: Int64?) -> Bool {
+        fields.has("state") || KIEReader.hasErrorCode(fields)
+            || code.map { $0 != KIEReader.okCode } ?? false
     }
 
     private func sunoReading(of fields: JSONObject, code: Int64?) -> (TaskState, [String])? {

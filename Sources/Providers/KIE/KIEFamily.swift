@@ -14,13 +14,18 @@ struct KIEFamily: Sendable {
         case answered
     }
 
+    /// Keys of a kind stand for each of them, in the order of the record.
+    static let anyURLKey = "*Url"
+    static let anyURLKeyOfCallback = "*_url"
+
     /// The short name stored with a job.
     let name: String
     let path: String
     let state: StateField
     /// Paths from the record to the result URLs; the first that holds a usable one counts.
     ///
-    /// `*` stands for each element of a list.
+    /// `*` stands for each element of a list, and as the start of a key for each key that ends so,
+    /// but for those of the input.
     let files: [[String]]
 
     static let market = KIEFamily(
@@ -81,9 +86,11 @@ struct KIEFamily: Sendable {
         state: .flag(flags.merging([4: .succeeded]) { $1 }, word: nil),
         files: [["response", "resultUrls"]])
 
-    static let all = [
-        market, veo, runway, aleph, gpt4oImage, fluxKontext, suno, midjourney, lumaModify, veo1080p,
-    ]
+    static let all: [KIEFamily] =
+        [
+            market, veo, runway, aleph, gpt4oImage, fluxKontext, suno, midjourney, lumaModify,
+            veo1080p,
+        ] + ofSongs
 
     static let callbackException = "callback_exception"
 
@@ -107,6 +114,9 @@ struct KIEFamily: Sendable {
     }
 
     /// The family that a record looks like, for a path that no table names.
+    ///
+    /// It tells what its words mean as long as the task goes on or has succeeded. That they end a
+    /// task would be a guess, since families that look alike use them differently.
     static func resembling(_ record: JSONObject) -> KIEFamily? {
         if record.has("state") { return record.has("videoInfo") ? runway : market }
         if record.has("resultInfoJson") { return midjourney }

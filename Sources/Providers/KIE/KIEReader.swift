@@ -82,8 +82,9 @@ struct KIEReader {
         guard code == nil || code == Self.okCode || code == Self.generationFailed else {
             return refusal(envelope?.message, code: code, hasRecord: record.id != .none)
         }
+        let named = endpoint.flatMap(KIEFamily.named)
         guard let fields = record.fields,
-            let family = endpoint.flatMap(KIEFamily.named) ?? KIEFamily.resembling(fields),
+            let family = named ?? KIEFamily.resembling(fields),
             let state = Self.state(of: fields, in: family),
             // A record that contradicts "generation failed" is ambiguous.
             code != Self.generationFailed || state == .failed
@@ -93,6 +94,10 @@ struct KIEReader {
                 isFailure ? envelope?.message : "the answer has no state that is known",
                 code: isFailure ? code : nil)
         }
+        guard
+            named != nil || state.errorClass != .final || code == Self.generationFailed
+                || Self.hasErrorCode(fields)
+        else { return .undescribed(taskID: record.id.text) }
         return Self.verdict(
             id: record.id, fields: fields, state: state, files: Self.files(of: fields, in: family),
             message: code == Self.generationFailed ? envelope?.message : nil, now: now)
@@ -127,8 +132,11 @@ extension KIEReader {
                 return nil
             }
             if word == KIEFamily.callbackException, !hasAllTracks(record) { return nil }
-            // The files of a Runway task are deleted after a while; the record stays.
-            let isDeleted = state == .succeeded && record["expireFlag"]?.wholeNumber == 1
+            // The files of a Runway task are deleted after a while; the record stays. Only its page
+            // has this field.
+            let isDeleted =
+                family.name == KIEFamily.runway.name && state == .succeeded
+                && record["expireFlag"]?.wholeNumber == 1
             return isDeleted ? .expired : state
         case .flag(let flags, let words):
             let flag = record["successFlag"] ?? .null
@@ -183,6 +191,17 @@ extension KIEReader {
         case .pending, .running, .cancelled, .unknown: break
         }
         return verdict
+    }
+
+    /// Whether a record has an error code of its own.
+    ///
+    /// It decides nothing by itself: published records
+    /// of successes have one too.
+    static func hasErrorCode(_ fields: JSONObject) -> Bool {
+        ["failCode", "errorCode"].contains { key in
+            let code = fields[key]?.text?.trimmed ?? ""
+            return !["", "0", "200"].contains(code)
+        }
     }
 
     private static func noReason(_ fields: JSONObject) -> String {

@@ -58,7 +58,7 @@ package struct KlingProvider: PlainProvider {
     package func listPage(
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
-        TaskReader(dialect, answer, now: now).page { tasks in
+        reader(answer, endpoint, now: now).page { tasks in
             let next = nextPage(after: cursor, count: tasks.count, size: Self.pageSize)
             return number(next, from: 1) > Self.lastPage ? nil : next
         }
@@ -74,7 +74,12 @@ package struct KlingProvider: PlainProvider {
     package func lookupVerdict(
         _ answer: Answer, jobID: String, endpoint: String, now: Instant
     ) -> Verdict {
-        TaskReader(dialect, answer, now: now).verdict(ownID: jobID)
+        reader(answer, endpoint, now: now).verdict(ownID: jobID)
+    }
+
+    /// All kinds have the same words, so that nothing hangs on one that nobody named.
+    func place(of endpoint: String?) -> AnswerPlace {
+        .init(isDescribed: endpoint.filled.map { KlingKind.named($0) != nil } ?? true)
     }
 
     private func path(_ endpoint: String) throws(Failure) -> String {

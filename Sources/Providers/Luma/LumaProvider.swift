@@ -37,7 +37,7 @@ package struct LumaProvider: TaskResourceProvider {
     package func listPage(
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
-        let reader = TaskReader(dialect, answer, now: now)
+        let reader = reader(answer, endpoint, now: now)
         let hasMore = reader.value(at: ["has_more"]).bool == true
         return reader.page { tasks in
             hasMore && !tasks.isEmpty ? String(number(cursor, from: 0) + tasks.count) : nil

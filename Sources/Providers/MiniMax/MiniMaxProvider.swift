@@ -47,7 +47,8 @@ package struct MiniMaxProvider: Provider {
     package func resultRequest(
         after answer: Answer, taskID: String, endpoint: String, now: Instant
     ) throws(Failure) -> Request? {
-        let reader = TaskReader(MiniMaxV1(family: .named(endpoint)), answer, now: now)
+        let reader = TaskReader(
+            MiniMaxV1(family: .named(endpoint)), answer, from: .described, now: now)
         guard reader.verdict(asked: taskID).state == .running,
             reader.value(at: ["status"]).nonBlankText?.word == MiniMaxV1.success,
             let file = GivenID(reader.value(at: ["file_id"])).text
@@ -60,15 +61,30 @@ package struct MiniMaxProvider: Provider {
     ) -> Verdict {
         let asked = askedTaskID.filled
         if kind == .result {
-            return TaskReader(MiniMaxFile(), answer, now: now).verdict(asked: asked)
+            return TaskReader(MiniMaxFile(), answer, from: .undescribed, now: now).verdict(
+                asked: asked)
         }
-        let newer = TaskReader(MiniMaxV2(), answer, now: now)
+        let newer = TaskReader(
+            MiniMaxV2(), answer, from: place(of: endpoint, kind, [.v2]), now: now)
         let isNewer = ["task", "items"].contains { !newer.value(at: [$0]).isNull }
         let family = endpoint.flatMap(MiniMaxFamily.named)
         let older = MiniMaxV1(family: family)
-        let reader = isNewer ? newer : TaskReader(older, answer, body: newer.body, now: now)
+        let reader =
+            isNewer
+            ? newer
+            : TaskReader(
+                older, answer, from: place(of: endpoint, kind, [.v1, .template]), body: newer.body,
+                now: now)
         return kind == .callback
             ? reader.callback(asked: asked, endpoint: endpoint) : reader.verdict(asked: asked)
+    }
+
+    /// The shape tells which family's words these are; on the path of another they mean nothing.
+    private func place(
+        of endpoint: String?, _ kind: AnswerKind, _ families: [MiniMaxFamily]
+    ) -> AnswerPlace {
+        guard kind != .callback, let endpoint = endpoint.filled else { return .described }
+        return .init(isDescribed: MiniMaxFamily.named(endpoint).map(families.contains) ?? false)
     }
 
     /// Only the newer family has a list.
@@ -90,7 +106,8 @@ package struct MiniMaxProvider: Provider {
     package func listPage(
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
-        let reader = TaskReader(MiniMaxV2(), answer, now: now)
+        let reader = TaskReader(
+            MiniMaxV2(), answer, from: place(of: endpoint, .list, [.v2]), now: now)
         let total = reader.value(at: ["total"])
         return reader.page {
             nextPage(after: cursor, count: $0.count, size: Self.pageSize, total: total)

@@ -31,8 +31,11 @@ package struct OpenAIVideosProvider: TaskResourceProvider {
         _ answer: Answer, askedTaskID: String?, endpoint: String?, kind: AnswerKind, now: Instant
     ) -> Verdict {
         let asked = askedTaskID.filled
-        let reader = TaskReader(dialect, answer, now: now)
-        guard kind == .callback else { return reader.verdict(asked: asked) }
+        guard kind == .callback else {
+            return reader(answer, endpoint, now: now).verdict(asked: asked)
+        }
+        // Gateways that copy the API post the video itself, which no page describes.
+        let reader = TaskReader(dialect, answer, from: .undescribed, now: now)
         guard reader.value(at: ["object"]).nonBlankText == OpenAIEvent.object else {
             return reader.callback(asked: asked, endpoint: endpoint)
         }
@@ -41,7 +44,7 @@ package struct OpenAIVideosProvider: TaskResourceProvider {
             return .unclear("the event is not about a video")
         }
         let event = OpenAIEvent(place: settings.baseURL + tasksPath)
-        return TaskReader(event, answer, body: reader.body, now: now)
+        return TaskReader(event, answer, from: .described, body: reader.body, now: now)
             .callback(asked: asked, endpoint: endpoint)
     }
 
@@ -60,7 +63,7 @@ package struct OpenAIVideosProvider: TaskResourceProvider {
     package func listPage(
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
-        let reader = TaskReader(dialect, answer, now: now)
+        let reader = reader(answer, endpoint, now: now)
         let hasMore = reader.value(at: ["has_more"]).bool == true
         return reader.page { tasks in
             let last = GivenID(reader.value(at: ["last_id"])).text ?? tasks.last?.verdict.taskID

@@ -1,6 +1,7 @@
 import Core
 
-/// Places in a record, written as the keys that lead to them; `*` stands for each element of a list.
+/// Places in a record, written as the keys that lead to them; `*` stands for each element of a list,
+/// and `*Url` for each key that ends so, but for the input's.
 ///
 /// Strings of JSON on the way are opened, and a single object counts as a list of one.
 extension JSONObject {
@@ -33,6 +34,13 @@ extension JSONObject {
         let value = value.opened
         if step == "*" {
             return (value.array ?? [value]).flatMap { urls(at: path.dropFirst(), in: $0) }
+        }
+        if step.utf8.count > 1, step.utf8.first == UInt8(ascii: "*") {
+            // Keys alike, one for each file; the input is among them.
+            return (value.object?.members ?? []).filter { member in
+                member.key.hasSuffix(step.dropFirst())
+                    && !member.key.asciiLowercased.hasPrefix("origin")
+            }.flatMap { urls(at: path.dropFirst(), in: $0.value) }
         }
         return value[step].map { urls(at: path.dropFirst(), in: $0) } ?? []
     }

@@ -8,18 +8,23 @@ import HTTP
 struct TaskReader {
     let dialect: any TaskDialect
     let answer: Answer
+    let place: AnswerPlace
     let now: Instant
     let body: AnswerBody
     private let finder: RecordFinder
     /// Empty when the body cannot be read.
     private let records: [TaskRecord]
 
-    /// - Parameter body: The body of the answer, where it has been read before.
+    /// - Parameters:
+    ///   - place: Whether a page says which words end a task where the answer came from.
+    ///   - body: The body of the answer, where it has been read before.
     init(
-        _ dialect: any TaskDialect, _ answer: Answer, body: AnswerBody? = nil, now: Instant
+        _ dialect: any TaskDialect, _ answer: Answer, from place: AnswerPlace,
+        body: AnswerBody? = nil, now: Instant
     ) {
         self.dialect = dialect
         self.answer = answer
+        self.place = place
         self.now = now
         let body = body ?? AnswerBody(answer.body)
         self.body = body
@@ -181,6 +186,9 @@ struct TaskReader {
         else {
             return .unclear(
                 wordsOfError ?? "the answer has no state that is known", taskID: taskID)
+        }
+        guard place == .described || state.errorClass != .final else {
+            return .undescribed(taskID: taskID)
         }
         let files = state == .succeeded ? dialect.files(of: fields) : []
         if state == .succeeded, files.isEmpty {

@@ -35,7 +35,7 @@ package struct ReplicateProvider: TaskResourceProvider {
     package func listPage(
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
-        let reader = TaskReader(dialect, answer, now: now)
+        let reader = reader(answer, endpoint, now: now)
         let next = reader.value(at: ["next"]).nonBlankText.flatMap { address in
             CallbackIDs.parameters(EndpointText.query(address))
                 .first { $0.name == "cursor" && !$0.value.isEmpty }?.value

@@ -14,6 +14,8 @@ package struct RunwayProvider: TaskResourceProvider {
     package let settings: ProviderSettings
     let dialect: any TaskDialect = RunwayDialect()
     let tasksPath = "/v1/tasks"
+    /// None is documented.
+    let callbackPlace = AnswerPlace.undescribed
 
     package init(settings: ProviderSettings) { self.settings = settings }
 

@@ -36,7 +36,7 @@ package struct SeedanceProvider: TaskResourceProvider {
     package func listPage(
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
-        let reader = TaskReader(dialect, answer, now: now)
+        let reader = reader(answer, endpoint, now: now)
         let total = reader.value(at: ["total"])
         return reader.page {
             nextPage(after: cursor, count: $0.count, size: Self.pageSize, total: total)

@@ -9,6 +9,8 @@ package struct WaveSpeedProvider: TaskResourceProvider {
     package static let defaultBaseURL = "https://api.wavespeed.ai"
 
     let tasksPath = "/api/v3/predictions"
+    /// The same answer under another path.
+    let taskRests = ["result"]
     /// The most that a page holds.
     private static let pageSize = 100
 
@@ -41,7 +43,7 @@ package struct WaveSpeedProvider: TaskResourceProvider {
     package func listPage(
         _ answer: Answer, endpoint: String?, cursor: String?, now: Instant
     ) -> ListPage? {
-        let reader = TaskReader(dialect, answer, now: now)
+        let reader = reader(answer, endpoint, now: now)
         let total = reader.value(at: ["data", "total"])
         return reader.page {
             nextPage(after: cursor, count: $0.count, size: Self.pageSize, total: total)

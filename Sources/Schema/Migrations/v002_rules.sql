@@ -26,6 +26,15 @@ LANGUAGE sql IMMUTABLE AS $$
         OR lease_until > now_ + lease + interval '10 seconds'
 $$;
 
+-- Whether an error is the trouble of the row that met it, so that the row is set aside and the others
+-- go on. Locks, lost races, cancelled statements, missing rights and what ails the server are not:
+-- they would meet every row, or none at the next try.
+CREATE FUNCTION holdfast.is_row_trouble(state text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(state, 2) NOT IN ('08', '25', '28', '40', '53', '55', '57', '58')
+        AND state <> '42501'
+$$;
+
 -- The table of moves. Everything else is refused.
 CREATE FUNCTION holdfast.may_become(old_state text, new_state text, error_code text)
 RETURNS boolean
@@ -312,6 +321,21 @@ CREATE TRIGGER job_leaves_tasks BEFORE UPDATE OF state ON holdfast.job
         AND NEW.state IN ('succeeded', 'delivered', 'dismissed'))
     EXECUTE FUNCTION holdfast.watch_surplus();
 
+-- The files of a job that is closed before they were stored end with it: nobody would claim them, and
+-- each run would walk over them first.
+CREATE FUNCTION holdfast.drop_files() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    UPDATE asset SET state = 'dropped', error_message = 'the job was ' || NEW.state,
+        lease_owner = NULL, lease_until = NULL, claims = 0
+    WHERE job_id = NEW.job_id AND state = 'pending';
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER job_drops_files AFTER UPDATE OF state ON holdfast.job
+    FOR EACH ROW WHEN (OLD.state = 'succeeded' AND NEW.state IN ('dismissed', 'failed'))
+    EXECUTE FUNCTION holdfast.drop_files();
+
 CREATE FUNCTION holdfast.watch_new_task() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
@@ -325,25 +349,122 @@ END $$;
 CREATE TRIGGER task_comes_late AFTER INSERT ON holdfast.task
     FOR EACH ROW WHEN (NEW.finished_at IS NULL) EXECUTE FUNCTION holdfast.watch_new_task();
 
--- Once a day for each offer the row is written; otherwise it is only looked at.
+-- Once a day for each offer the row is written; otherwise it is only looked at. It is written in the
+-- application's own transaction, which may stay open for long: nobody waits for it here, and where
+-- somebody else is at the offer, a later job notes it.
 CREATE FUNCTION holdfast.note_offer() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    endpoint_ text := coalesce(NEW.endpoint, '');
 BEGIN
-    IF NOT EXISTS (SELECT FROM offer o
-        WHERE o.provider = NEW.provider AND o.endpoint = coalesce(NEW.endpoint, '')
-            AND o.kind = NEW.kind AND o.model = NEW.model
-            AND o.last_used_at > NEW.created_at - interval '1 day') THEN
-        INSERT INTO offer AS o (provider, endpoint, kind, model, first_used_at, last_used_at)
-        VALUES (NEW.provider, coalesce(NEW.endpoint, ''), NEW.kind, NEW.model, NEW.created_at,
-            NEW.created_at)
-        ON CONFLICT (provider, endpoint, kind, model) DO UPDATE
-        SET last_used_at = greatest(o.last_used_at, excluded.last_used_at);
+    IF EXISTS (SELECT FROM offer o
+            WHERE o.provider = NEW.provider AND o.endpoint = endpoint_
+                AND o.kind = NEW.kind AND o.model = NEW.model
+                AND o.last_used_at > NEW.created_at - interval '1 day')
+        OR NOT pg_try_advisory_xact_lock(hashtextextended('holdfast.offer '
+            || jsonb_build_array(NEW.provider, endpoint_, NEW.kind, NEW.model)::text, 0)) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM 1 FROM offer o
+    WHERE o.provider = NEW.provider AND o.endpoint = endpoint_ AND o.kind = NEW.kind
+        AND o.model = NEW.model FOR NO KEY UPDATE SKIP LOCKED;
+    IF FOUND THEN
+        UPDATE offer o SET last_used_at = greatest(o.last_used_at, NEW.created_at)
+        WHERE o.provider = NEW.provider AND o.endpoint = endpoint_ AND o.kind = NEW.kind
+            AND o.model = NEW.model;
+    ELSE
+        INSERT INTO offer (provider, endpoint, kind, model, first_used_at, last_used_at)
+        VALUES (NEW.provider, endpoint_, NEW.kind, NEW.model, NEW.created_at, NEW.created_at)
+        ON CONFLICT (provider, endpoint, kind, model) DO NOTHING;
     END IF;
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER job_uses_offer AFTER INSERT ON holdfast.job
     FOR EACH ROW EXECUTE FUNCTION holdfast.note_offer();
+
+-- What all hosts know of a family of a provider's answers: whether anybody can read them.
+CREATE TABLE holdfast.family (
+    provider text NOT NULL,
+    endpoint text NOT NULL,
+    -- The newest answer that could be read; written once a minute while all is well.
+    readable_at timestamptz,
+    -- Nobody can read it since then.
+    unreadable_since timestamptz,
+    last_error text,
+    -- The job that was asked about for all that rest or are set aside, and when.
+    probe_job text,
+    probed_at timestamptz,
+    PRIMARY KEY (provider, endpoint)
+);
+
+-- When a provider was silent or left alone (no endpoint), or a family of it unreadable: watches did not
+-- run then. One that lasts is in the provider's or the family's own row.
+CREATE TABLE holdfast.outage (
+    provider text NOT NULL,
+    endpoint text NOT NULL,
+    began_at timestamptz NOT NULL,
+    ended_at timestamptz NOT NULL,
+    PRIMARY KEY (provider, endpoint, ended_at)
+);
+
+-- Whether a callback waits that may be about this job, because it names the job or a task of it. One
+-- whose body is cut, or more than can be looked through, count as such.
+CREATE FUNCTION holdfast.awaits_callback(j holdfast.job) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    most CONSTANT integer := 2000;
+    -- Each name as `encode` writes it, between characters that belong to no id.
+    names text[] := ARRAY(
+        SELECT encode(convert_to(o.id, 'UTF8'), 'escape')
+        FROM (SELECT j.job_id UNION SELECT j.task_id
+            UNION SELECT t.task_id FROM task t WHERE t.job_id = j.job_id) o (id)
+        WHERE o.id IS NOT NULL);
+    one record;
+    said text;
+    name text;
+BEGIN
+    FOR one IN
+        SELECT c.query, c.headers, c.body, c.whole_bytes, row_number() OVER () AS place
+        FROM callback c WHERE c.drained_at IS NULL AND c.provider = j.provider LIMIT most + 1
+    LOOP
+        IF one.place > most OR one.whole_bytes IS NOT NULL THEN
+            RETURN true;
+        END IF;
+        said := replace(concat_ws(chr(10), encode(percent_decoded(one.query), 'escape'),
+            encode(convert_to(one.headers::text, 'UTF8'), 'escape'), encode(one.body, 'escape')),
+            E'\\\\/', '/');
+        FOREACH name IN ARRAY names LOOP
+            IF position(name IN said) > 0 AND said ~ ('(^|[^A-Za-z0-9_-])'
+                || regexp_replace(name, '([^A-Za-z0-9_])', E'\\\\\\1', 'g') || '($|[^A-Za-z0-9_-])') THEN
+                RETURN true;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN false;
+END $$;
+
+-- Whether nobody can read a family: three tasks of it are unreadable, and none of it has been readable
+-- since the first of them.
+CREATE FUNCTION holdfast.is_unreadable(for_provider text, for_family text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT count(*) >= 3 FROM (SELECT FROM job j
+        WHERE j.provider = for_provider AND j.unheard_family = coalesce(for_family, '')
+            AND j.state IN ('created', 'submitted', 'running', 'timed_out')
+            AND (j.unheard_as = 'unreadable' OR j.blocked_cause IS NOT NULL)
+            AND j.unheard_as = 'unreadable'
+            AND j.unheard_since > coalesce((SELECT f.readable_at FROM family f
+                WHERE f.provider = for_provider AND f.endpoint = coalesce(for_family, '')),
+                '-infinity') LIMIT 3) u
+$$;
+
+-- Whether a want of answers is the provider's trouble: it is silent, left alone, or unreadable.
+CREATE FUNCTION holdfast.is_in_trouble(for_provider text, for_family text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM provider p WHERE p.provider = for_provider
+            AND (p.silent_since IS NOT NULL OR p.paused_until > clock()))
+        OR is_unreadable(for_provider, for_family)
+$$;
 
 -- The value that applies to a job: the most specific row wins, a row that somebody set before
 -- one that came with the schema.
@@ -412,6 +533,9 @@ INSERT INTO holdfast.policy (key, provider, value, is_default) VALUES
     ('url_life', 'kling', '30d', true), ('url_life', 'runway', '24h', true),
     ('url_life', 'google-veo', '2d', true), ('url_life', 'seedance', '24h', true),
     ('url_life', 'wavespeed', '7d', true);
+-- A source below this rate for so long is slow: it gets a place among the slow ones, or waits for one.
+INSERT INTO holdfast.policy (key, value, is_default) VALUES
+    ('min_rate', '16384', true), ('slow_after', '10s', true);
 INSERT INTO holdfast.provider (provider) VALUES
     ('kie'), ('kling'), ('replicate'), ('fal'), ('runway'), ('luma'), ('minimax'), ('google-veo'),
     ('seedance'), ('wavespeed'), ('piapi'), ('openai-videos');

@@ -433,5 +433,5 @@ $$;
 CREATE FUNCTION holdfast.shell_word(word text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN word ~ '^[A-Za-z0-9_./:@%+=,][A-Za-z0-9_./:@%+=,-]*$' THEN word
-        ELSE '''' || replace(word, '''', '''\''''') || '''' END
+        ELSE '''' || replace(word, '''', E'''\\''''') || '''' END
 $$;

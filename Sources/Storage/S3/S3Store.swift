@@ -27,19 +27,17 @@ package struct S3Store: ObjectStore {
     package func begin(
         _ object: NewObject, _ session: Session, whenChanged: @escaping () -> Void
     ) throws(Failure) -> any Upload {
-        PartUpload(
-            S3Carrier(object, wire(session)), object, in: self, session, whenChanged: whenChanged)
+        let part = session.part()
+        return PartUpload(
+            S3Carrier(object, wire(part), tidying: wire(session)), object, part,
+            whenChanged: whenChanged)
     }
 
     package func find(
         _ key: ObjectKey, _ session: Session, progress: @escaping (Int) -> Void,
         then: @escaping (Result<StoredObject?, Failure>) -> Void
     ) {
-        let sink = DigestSink(progress)
-        wire(session).download(
-            S3Operation(action: "read \(key)", method: "GET", name: location.name(key)),
-            into: sink
-        ) { then(sink.object(key, $0)) }
+        wire(session).find(key, progress: progress, then: then)
     }
 
     package func url(for key: ObjectKey, publicBaseURL: String?) -> String {

@@ -25,8 +25,9 @@ package struct SupabaseStore: ObjectStore {
     package func begin(
         _ object: NewObject, _ session: Session, whenChanged: @escaping () -> Void
     ) throws(Failure) -> any Upload {
-        PartUpload(
-            SupabaseCarrier(object, site(session)), object, in: self, session,
+        let part = session.part()
+        return PartUpload(
+            SupabaseCarrier(object, site(part), tidying: site(session)), object, part,
             whenChanged: whenChanged)
     }
 
@@ -34,12 +35,7 @@ package struct SupabaseStore: ObjectStore {
         _ key: ObjectKey, _ session: Session, progress: @escaping (Int) -> Void,
         then: @escaping (Result<StoredObject?, Failure>) -> Void
     ) {
-        let site = site(session)
-        let address = location.object(location.name(key), "authenticated/")
-        let sink = DigestSink(progress)
-        site.wire.download("read \(key)", into: sink, { site.request("GET", address) }) {
-            then(sink.object(key, $0))
-        }
+        site(session).find(key, progress: progress, then: then)
     }
 
     /// Does nothing: what a crash left cannot be listed, is visible to nobody, and goes in a day.
@@ -90,6 +86,18 @@ struct SupabaseSite {
         self.serviceKey = serviceKey
         wire = StoreWire(session, place: location.words) { response, action in
             StoreProblem(supabase: response, action, location)
+        }
+    }
+
+    /// Reads an object back, all of it; nil when there is none.
+    func find(
+        _ key: ObjectKey, progress: @escaping (Int) -> Void,
+        then: @escaping (Result<StoredObject?, Failure>) -> Void
+    ) {
+        let address = location.object(location.name(key), "authenticated/")
+        let sink = DigestSink(progress)
+        wire.download("read \(key)", into: sink, { request("GET", address) }) {
+            then(sink.object(key, $0))
         }
     }
 
