@@ -2,12 +2,18 @@ package import Core
 
 /// Keeps trouble that lasts from being said in every run: cron sends what is said by mail.
 ///
-/// Only text that nobody watches is damped: at a terminal and in JSON everything is said, and the exit
-/// status always tells.
+/// Only text under cron is damped: at a terminal, in a pipe of somebody's and in JSON everything is
+/// said, and the exit status always tells.
 package enum Damping {
     /// Whether a run with these flags is damped at all.
     package static func applies(_ reporting: ReportingOptions) -> Bool {
-        reporting.output == .text && !reporting.verbose && !Output.isErrorTerminal
+        reporting.output == .text && !reporting.verbose && isUnderCron
+    }
+
+    /// Cron and timers say whose the run is, and know of no terminal.
+    private static var isUnderCron: Bool {
+        func isSet(_ name: String) -> Bool { Settings.processEnvironment(name)?.isEmpty == false }
+        return !Output.isErrorTerminal && isSet("LOGNAME") && !isSet("TERM")
     }
 
     /// The name of the condition that a failure is; nil for what is said each time: defects, wrong
