@@ -86,6 +86,10 @@ package struct Deeds: Sendable {
     ) throws -> Bool {
         try connection.repeatable {
             _ = try lock(connection, jobID)
+            let isGivenUp = try connection.query(
+                "SELECT holdfast.give_up_refused(\(jobID), \(reason), \(actor)) AS given_up"
+            ).single().bool("given_up")
+            if isGivenUp { return true }
             let count: SQL = "SELECT count(*) AS n FROM holdfast.transfer WHERE job_id = \(jobID)"
             let before = try connection.query(count).single().int("n")
             try connection.execute(

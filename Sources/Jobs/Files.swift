@@ -64,6 +64,8 @@ package struct FileStep: Equatable, Sendable {
         /// Its source is slow; the lease goes on.
         case slow
         case retry(wait: Duration, message: String)
+        /// A retry of what was no media, and what it was.
+        case refused(wait: Duration, message: String, as: String)
         case lost(message: String)
     }
 
@@ -112,6 +114,11 @@ package struct FileStep: Equatable, Sendable {
             add("step", "retry")
             add("wait", .string("\(wait.microseconds) microseconds"))
             add("error_message", .string(message))
+        case .refused(let wait, let message, let what):
+            add("step", "refused")
+            add("wait", .string("\(wait.microseconds) microseconds"))
+            add("error_message", .string(message))
+            add("refused_as", .string(what))
         case .lost(let message):
             add("step", "lost")
             add("error_message", .string(message))
@@ -187,6 +194,8 @@ package struct Files: Sendable {
 
     package let purpose: Purpose
     private let run: Run
+    var runID: String { run.runID }
+    var clockOffset: Duration { run.clockOffset }
 
     package init(run: Run, purpose: Purpose = .delivery) {
         self.run = run

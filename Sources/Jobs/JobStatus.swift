@@ -13,6 +13,8 @@ package struct JobStatus: Sendable {
     package var state: JobState
     package var blocked: String?
     package var blockedReason: String?
+    /// The command for a job that waits because of a refused file.
+    package var refusedAdvice: String?
     /// A settlement that a brake stopped, or that a person released and the next run makes.
     package var hasPendingMove: Bool
     package var creditState: String
@@ -63,6 +65,8 @@ extension JobStatus {
             s.credit_state, j.credits, s.credits_held, s.credits_captured, s.credits_voided,
             s.credits_charged, s.credits_refunded, s.credits_waived, s.result_urls, s.asset_urls,
             s.error_code, s.error_message, s.progress, s.attempts, s.last_step,
+            CASE WHEN s.blocked = 'person' THEN holdfast.refused_advice(s.job_id) END
+                AS refused_advice,
             \(raw: instants),
             CASE WHEN j.lease_until > clock_timestamp() + \(offset)::interval
                 THEN j.lease_owner END AS lease_owner,
@@ -97,6 +101,7 @@ extension JobStatus {
             taskID: try row.optionalText("task_id"), state: try row.state("state"),
             blocked: try row.optionalText("blocked"),
             blockedReason: try row.optionalText("blocked_reason"),
+            refusedAdvice: try row.optionalText("refused_advice"),
             hasPendingMove: try row.bool("has_pending_move"),
             creditState: try row.text("credit_state"), credits: try row.int64("credits"),
             creditsByFate: try Self.fates.map { ($0, try row.int64("credits_" + $0)) },

@@ -24,6 +24,7 @@ package struct Overview: Sendable {
     package var filesPending = 0
     package var nearestExpiry: Instant?
     package var slowFiles: [SlowFiles] = []
+    package var refusedFiles: [RefusedCount] = []
     package var callbacksUndrained = 0
     package var oldestCallback: Instant?
     package var providers: [ProviderState] = []
@@ -110,6 +111,7 @@ extension JobQueries {
             try open(connection, &overview)
             try files(connection, &overview)
             overview.slowFiles = try slowFiles(connection)
+            overview.refusedFiles = try refusedFiles(connection)
             overview.providers = try providers(connection)
             overview.runs = try lastRuns(connection)
             return overview

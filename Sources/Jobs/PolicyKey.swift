@@ -94,6 +94,14 @@ package struct PolicyKey: Equatable, Sendable {
             "verify_bytes", .bytes, .installation,
             "what a night reads of files whose checksum the store does not tell"),
         .init(
+            "refused_after", .duration(mayBeZero: false), .anything,
+            "how long a file may be refused as no media before a person is asked"),
+        .init(
+            "quarantine_max_bytes", .bytes, .installation, "what is read of a refused file"),
+        .init(
+            "keep_quarantine", .duration(mayBeZero: false), .installation,
+            "how long a refused file is kept"),
+        .init(
             "list_every", .duration(mayBeZero: false), .provider,
             "how often a provider's list of tasks is read"),
         .init(

@@ -101,7 +101,8 @@ extension StorageMirror {
         case .stored(let key, _, let bytes, _):
             end.name = key
             end.bytes = bytes
-        case .retry(_, let message), .lost(let message): end.reason = message
+        case .retry(_, let message), .refused(_, let message, _), .lost(let message):
+            end.reason = message
         case .begun, .complete, .refreshed, .slow: return
         }
         wiring.progress(.ended(end))

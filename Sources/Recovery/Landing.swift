@@ -22,6 +22,8 @@ final class Landing: DownloadSink {
         case storing
         /// The store did not take it; whose trouble that is will be told.
         case troubled
+        /// What is no media is being kept as evidence.
+        case keeping
     }
 
     var item: FileItem
@@ -49,6 +51,10 @@ final class Landing: DownloadSink {
     var wasRefreshed = false
     /// What the source said when it refused the file, and whether that can mean that it is gone.
     var refusal = (reason: "", isGone: false)
+    /// What the source sent instead of media.
+    var refusedAs: String?
+    /// Takes what is kept of it; and why the file is put off then.
+    var kept: (sink: EvidenceSink, message: String)?
     var resumption = Resumption()
     /// Its source sends too little to keep a place among the others.
     var isSlow: Bool
@@ -147,7 +153,7 @@ final class Landing: DownloadSink {
 
     private func take(_ bytes: UnsafeRawBufferPointer) -> SinkAnswer {
         switch phase {
-        case .settling, .storing, .troubled: return .stop
+        case .settling, .storing, .troubled, .keeping: return .stop
         case .ready, .opening: return .pause
         case .head:
             head.append(contentsOf: bytes)

@@ -7,12 +7,15 @@ import Storage
 
 /// Files on their way from their sources.
 extension StorageMirror {
+    /// For a file behind the provider's key; without the key it is asked for bare, and refused.
+    func sourceHeaders(_ item: FileItem) -> [Header] {
+        (try? wiring.providers.provider(item.provider)?.downloadHeaders(for: item.sourceURL)) ?? []
+    }
+
     mutating func fetch(_ landing: Landing) {
         let item = landing.item
-        // A file behind the provider's key; without the key it is asked for bare, and refused.
-        var headers =
-            (try? wiring.providers.provider(item.provider)?.downloadHeaders(for: item.sourceURL))
-            ?? []
+        var headers = sourceHeaders(item)
+        landing.refusedAs = nil
         landing.showsKey = !headers.isEmpty
         if landing.canResume {
             headers += landing.resumption.headers(received: landing.received)
@@ -48,6 +51,7 @@ extension StorageMirror {
         _ landing: Landing, _ result: Result<Response, HTTPError>,
         _ connection: borrowing Connection
     ) throws {
+        if let kept = landing.kept { return try tookKept(landing, kept, result, connection) }
         switch result {
         case .failure(let error): try takeFailure(landing, error, connection)
         case .success(let response) where response.status == 200 && !landing.resumption.isUnderWay:
@@ -77,7 +81,7 @@ extension StorageMirror {
         switch landing.phase {
         case .head: landing.phase = .ready
         case .streaming: try finishIfEnded(landing, connection)
-        case .settling, .ready, .opening, .storing, .troubled: break
+        case .settling, .ready, .opening, .storing, .troubled, .keeping: break
         }
     }
 
@@ -131,10 +135,12 @@ extension StorageMirror {
     ) throws {
         drop(landing)
         landing.upload?.cancel()
+        if landing.refusedAs != nil, try beginKeeping(landing, message, connection) { return }
         let wait = Backoff(base: Rules.backoffBase, maximum: .seconds(600))
             .wait(attempt: landing.item.attempts + 1, using: &chance)
-        try record(
-            connection, [FileStep(landing.item, .retry(wait: wait, message: message))],
-            "retry_later")
+        let kind: FileStep.Kind =
+            landing.refusedAs.map { .refused(wait: wait, message: message, as: $0) }
+            ?? .retry(wait: wait, message: message)
+        try record(connection, [FileStep(landing.item, kind)], "retry_later")
     }
 }

@@ -102,6 +102,7 @@ extension StorageMirror {
             switch MediaType.detect(first: landing.head, declared: landing.declaredType) {
             case .refused(let reason):
                 drop(landing)
+                landing.refusedAs = reason + Landing.beginning(landing.head)
                 try rescue(
                     landing, "the source sent no media: \(reason)", isGone: false, connection)
             case .media(let type):
@@ -178,6 +179,7 @@ extension StorageMirror {
         guard landing.hasEnded, landing.phase == .streaming, landing.head.isEmpty else { return }
         if let reason = landing.check?.truncation() {
             landing.reset()
+            landing.refusedAs = reason
             return try rescue(
                 landing, "the source sent no media: \(reason)", isGone: false, connection)
         }
@@ -270,7 +272,7 @@ extension StorageMirror {
                 .map { "\($0.jobID)/\($0.ordinal ?? 0)" })
         for step in steps {
             switch step.kind {
-            case .stored, .retry, .lost:
+            case .stored, .retry, .refused, .lost:
                 guard let landing = landings.removeValue(forKey: step.item.name) else { continue }
                 // The upload's handlers hold the landing, and the landing the upload.
                 landing.upload = nil
@@ -284,8 +286,9 @@ extension StorageMirror {
             case "refreshed":
                 report.count(word)
                 wiring.tell("file \(result.jobID)/\(result.ordinal ?? 0): \(word)")
-            case "stored", "lost", "retry":
+            case "stored", "lost", "retry", "refused":
                 report.count(word)
+            case "set_aside", "refused_everywhere": tell(refused: result)
             default:
                 report.take(delivery: result)
             }

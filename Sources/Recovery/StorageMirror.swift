@@ -49,6 +49,8 @@ package struct StorageMirror: ~Copyable {
     var troubled: [(landing: Landing, failure: Failure)] = []
     var storeTrouble = StoreTrouble()
     var troubledSince: ContinuousClock.Instant?
+    /// It was said in this run that nobody gets media.
+    var saidRefusedEverywhere = false
     /// When a source is slow; nil until the first file is claimed.
     var paceLimit: PaceLimit?
     var lastPaceLook = ContinuousClock.now
@@ -195,6 +197,7 @@ package struct StorageMirror: ~Copyable {
         guard selection.jobIDs.isEmpty,
             try files.takeTurn(connection, "leftovers", every: Self.leftoversEvery)
         else { return }
+        try files.forgetRefused(connection)
         var result: Result<Int, Failure>?
         let age = wiring.run.clockOffset - leftoverAge
         let removal = session.part()

@@ -42,6 +42,13 @@ package enum OverviewText {
                 "\(slow.files) of \(slow.provider) since \(slow.since) "
                     + "(\(Plain.distance(slow.since, from: now))), \(slow.underWay) under way")
         }
+        for refused in overview.refusedFiles {
+            numbers.add(
+                "refused files",
+                "\(refused.files) of \(refused.provider) since \(refused.since) "
+                    + "(\(Plain.distance(refused.since, from: now))), \(refused.setAside) wait for "
+                    + "a person")
+        }
         numbers.add(
             "callbacks undrained",
             "\(overview.callbacksUndrained)"
@@ -81,6 +88,18 @@ package enum OverviewText {
                         [
                             "provider": .string(slow.provider), "files": .integer(slow.files),
                             "under_way": .integer(slow.underWay), "since": .instant(slow.since),
+                        ]
+                    })
+            ),
+            (
+                "refused_files",
+                .array(
+                    overview.refusedFiles.map { refused in
+                        [
+                            "provider": .string(refused.provider),
+                            "files": .integer(refused.files),
+                            "set_aside": .integer(refused.setAside),
+                            "since": .instant(refused.since),
                         ]
                     })
             ),

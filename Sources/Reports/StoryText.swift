@@ -116,7 +116,8 @@ package enum StoryText {
 extension JobText {
     /// The command that frees a blocked job.
     package static func unblocking(_ job: JobStatus) -> String {
-        job.blocked == Blocked.brake.rawValue
+        if let advice = job.refusedAdvice { return advice }
+        return job.blocked == Blocked.brake.rawValue
             ? "holdfast policy release-brake --job \(ShellText.quoted(job.jobID))"
             : "holdfast job requeue \(ShellText.quoted(job.jobID))"
     }

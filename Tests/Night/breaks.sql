@@ -72,7 +72,8 @@ BEGIN
         'capture-after-void', 'hold-past-timeout', 'orphan-hold', 'job-without-hold',
         'capture-exceeds-hold', 'price-mismatch', 'refund-without-cause', 'duplicate-provider-tasks',
         'job-not-billed', 'provider-cost-mismatch', 'status-divergence', 'callback-not-applied',
-        'unbalanced-transfer', 'key-conflict', 'asset-expiring', 'succeeded-without-files', 'blocked']
+        'unbalanced-transfer', 'key-conflict', 'asset-expiring', 'succeeded-without-files', 'blocked',
+        'result-refused']
     LOOP
         CONTINUE WHEN NOT coalesce(class_ = ANY (chosen), true);
         FOR j IN SELECT * FROM night.take('delivered', many) LOOP
@@ -170,6 +171,16 @@ BEGIN
                     next_attempt_at, created_at)
                 VALUES (j.job_id, 0, j.provider, 'https://cdn.example.com/x',
                     now_ + interval '10 minutes', now_, now_ - interval '20 minutes');
+            WHEN 'result-refused' THEN
+                PERFORM night.reopen(j.job_id, 'succeeded', now_ - interval '30 minutes');
+                UPDATE holdfast.task SET state = 'succeeded', finished_at = now_ WHERE job_id = j.job_id;
+                UPDATE holdfast.job SET blocked = 'person', blocked_reason = 'look'
+                    WHERE job_id = j.job_id;
+                INSERT INTO holdfast.asset (job_id, ordinal, provider, source_url, expires_by,
+                    next_attempt_at, created_at, refused_since, refused_as)
+                VALUES (j.job_id, 0, j.provider, 'https://cdn.example.com/x',
+                    now_ + interval '10 minutes', now_, now_ - interval '20 minutes',
+                    now_ - interval '15 minutes', 'an HTML page');
             WHEN 'succeeded-without-files' THEN
                 PERFORM night.reopen(j.job_id, 'succeeded', now_ - interval '30 minutes');
                 UPDATE holdfast.task SET state = 'succeeded', finished_at = now_ WHERE job_id = j.job_id;

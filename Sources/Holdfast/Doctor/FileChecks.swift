@@ -18,5 +18,16 @@ extension Checkup {
                 "see holdfast asset list --state pending, and the provider's own status page; "
                     + "what counts as slow is policy min_rate over slow_after")
         }
+        let refused = try queries.refusedFiles(connection)
+        if refused.isEmpty { ok("refused files", "none") }
+        for one in refused {
+            warn(
+                "refused files of \(one.provider)",
+                "\(one.files) are no media, the first since "
+                    + "\(Plain.distance(one.since, from: now)); \(one.setAside) wait for a person",
+                one.setAside == 0
+                    ? "see holdfast asset list --state pending, and the provider's own status page"
+                    : "holdfast job list --blocked person, then holdfast job show ID")
+        }
     }
 }

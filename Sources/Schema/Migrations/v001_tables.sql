@@ -278,6 +278,9 @@ CREATE TABLE holdfast.asset (
     claims integer NOT NULL DEFAULT 0,
     -- Since when its source is known to send less than min_rate.
     slow_since timestamptz,
+    -- Since when its source has sent what is no media, and what that was.
+    refused_since timestamptz,
+    refused_as text,
     PRIMARY KEY (job_id, ordinal),
     CONSTRAINT stored_is_verified CHECK (state <> 'stored' OR (
         object_key IS NOT NULL AND sha256 IS NOT NULL AND bytes IS NOT NULL
@@ -285,8 +288,6 @@ CREATE TABLE holdfast.asset (
 ) WITH (fillfactor = 70);
 CREATE INDEX asset_due ON holdfast.asset (expires_by, job_id, ordinal)
     WHERE state = 'pending';
-CREATE INDEX asset_slow ON holdfast.asset (expires_by, job_id, ordinal)
-    WHERE state = 'pending' AND slow_since IS NOT NULL;
 CREATE UNIQUE INDEX asset_object ON holdfast.asset (object_key) WHERE object_key IS NOT NULL;
 -- What people look through: stored files by age, and the few that are lost or dropped.
 CREATE INDEX asset_stored ON holdfast.asset (stored_at, job_id, ordinal) WHERE state = 'stored';

@@ -537,6 +537,10 @@ INSERT INTO holdfast.policy (key, provider, value, is_default) VALUES
 -- A source below this rate for so long is slow: it gets a place among the slow ones, or waits for one.
 INSERT INTO holdfast.policy (key, value, is_default) VALUES
     ('min_rate', '16384', true), ('slow_after', '10s', true);
+-- How long a file may be refused as no media before a person is asked; and what is kept of it.
+INSERT INTO holdfast.policy (key, value, is_default) VALUES
+    ('refused_after', '1h', true), ('quarantine_max_bytes', '1073741824', true),
+    ('keep_quarantine', '720h', true);
 INSERT INTO holdfast.provider (provider) VALUES
     ('kie'), ('kling'), ('replicate'), ('fal'), ('runway'), ('luma'), ('minimax'), ('google-veo'),
     ('seedance'), ('wavespeed'), ('piapi'), ('openai-videos');

@@ -1,5 +1,28 @@
 -- The files on their way into permanent storage.
 
+-- Files that are known to be slow or refused: few beside all that wait.
+CREATE INDEX asset_slow ON holdfast.asset (expires_by, job_id, ordinal)
+    WHERE state = 'pending' AND slow_since IS NOT NULL;
+CREATE INDEX asset_refused ON holdfast.asset (provider, refused_since)
+    WHERE state = 'pending' AND refused_since IS NOT NULL;
+
+-- What the source of a refused file sent, kept before its address ends: digest, type and the first
+-- bytes.
+CREATE TABLE holdfast.refused_file (
+    job_id text NOT NULL,
+    ordinal integer NOT NULL,
+    found_at timestamptz NOT NULL,
+    type text NOT NULL,
+    -- Of all bytes, when is_whole; else of those that were read.
+    sha256 text NOT NULL,
+    bytes bigint NOT NULL,
+    is_whole boolean NOT NULL,
+    head bytea NOT NULL CHECK (length(head) <= 65536),
+    PRIMARY KEY (job_id, ordinal),
+    FOREIGN KEY (job_id, ordinal) REFERENCES holdfast.asset
+);
+CREATE INDEX refused_file_kept ON holdfast.refused_file (found_at);
+
 -- What the mirrorer needs to know of a file.
 CREATE TYPE holdfast.file_item AS (
     job_id text, ordinal integer, token bigint, provider text, account_id text, kind text,
@@ -162,11 +185,12 @@ CREATE TYPE holdfast.file_step AS (
     job_id text, ordinal integer, token bigint,
     -- begun (key and upload committed before the first byte is written; left out for a file that is
     -- in memory whole before that), complete (the same, and the digest; nothing visible yet),
-    -- stored, refreshed (another URL), slow (its source is, and the lease goes on), retry, lost.
+    -- stored, refreshed (another URL), slow (its source is, and the lease goes on), retry,
+    -- refused (a retry of what was no media), lost.
     step text,
     object_key text, upload_id text, content_type text, sha256 text, bytes bigint,
     public_url text, source_url text, source_expires_at timestamptz,
-    wait interval, error_message text);
+    wait interval, error_message text, refused_as text);
 
 -- Writes the steps of files, each only while its lease stands, and delivers or fails the jobs
 -- whose last file has come to its end, with their credits, in the same transaction.
@@ -201,18 +225,22 @@ BEGIN
                 WHEN 'refreshed' THEN coalesce(s.source_expires_at,
                     now_ + policy_interval('url_life', a.provider)) ELSE a.expires_by END,
             refreshed_at = CASE s.step WHEN 'refreshed' THEN now_ ELSE a.refreshed_at END,
-            error_message = CASE WHEN s.step IN ('retry', 'lost') THEN left(s.error_message, 1000)
+            error_message = CASE WHEN s.step IN ('retry', 'refused', 'lost') THEN left(s.error_message, 1000)
                 WHEN s.step = 'stored' THEN NULL ELSE a.error_message END,
-            attempts = a.attempts + CASE WHEN s.step IN ('retry', 'stored', 'lost') THEN 1 ELSE 0 END,
-            next_attempt_at = CASE s.step WHEN 'retry' THEN now_ + s.wait
+            attempts = a.attempts + CASE WHEN s.step IN ('retry', 'refused', 'stored', 'lost') THEN 1 ELSE 0 END,
+            next_attempt_at = CASE WHEN s.step IN ('retry', 'refused') THEN now_ + s.wait
                 ELSE a.next_attempt_at END,
             stored_at = CASE s.step WHEN 'stored' THEN now_ ELSE a.stored_at END,
             slow_since = CASE WHEN s.step = 'slow' THEN coalesce(a.slow_since, now_)
                 WHEN s.step IN ('stored', 'lost') THEN NULL ELSE a.slow_since END,
-            claims = CASE WHEN s.step IN ('retry', 'stored', 'lost') THEN 0 ELSE a.claims END,
-            lease_owner = CASE WHEN s.step IN ('retry', 'stored', 'lost') THEN NULL
+            refused_since = CASE WHEN s.step = 'refused' THEN coalesce(a.refused_since, now_)
+                WHEN s.step IN ('stored', 'lost') THEN NULL ELSE a.refused_since END,
+            refused_as = CASE WHEN s.step = 'refused' THEN left(s.refused_as, 500)
+                WHEN s.step IN ('stored', 'lost') THEN NULL ELSE a.refused_as END,
+            claims = CASE WHEN s.step IN ('retry', 'refused', 'stored', 'lost') THEN 0 ELSE a.claims END,
+            lease_owner = CASE WHEN s.step IN ('retry', 'refused', 'stored', 'lost') THEN NULL
                 ELSE a.lease_owner END,
-            lease_until = CASE WHEN s.step IN ('retry', 'stored', 'lost') THEN NULL
+            lease_until = CASE WHEN s.step IN ('retry', 'refused', 'stored', 'lost') THEN NULL
                 ELSE a.lease_until END
         FROM unnest(given) s
         WHERE a.job_id = s.job_id AND a.ordinal = s.ordinal AND a.state = 'pending'
@@ -228,6 +256,122 @@ BEGIN
         RETURN QUERY SELECT d.job_id, NULL::integer, d.outcome, d.action, d.amount, d.detail
             FROM deliver_jobs(ended) d WHERE d.outcome <> 'locked';
     END IF;
+    IF EXISTS (SELECT FROM unnest(given) s WHERE s.step = 'refused') THEN
+        RETURN QUERY SELECT r.job_id, NULL::integer, r.outcome, NULL::text, r.amount, r.detail
+            FROM set_refused_aside(ARRAY(SELECT DISTINCT s.job_id FROM unnest(given) s
+                WHERE s.step = 'refused'), now_) r;
+    END IF;
+END $$;
+
+-- Jobs a file of which has been refused for longer than refused_after wait for a person ('set_aside',
+-- with the reason). Where three tasks are refused and no file was accepted within that time, it is the
+-- provider's trouble, or the host's when that is so of all: no job is set aside ('refused_everywhere',
+-- with how many tasks).
+CREATE FUNCTION holdfast.set_refused_aside(wanted text[], now_ timestamptz)
+RETURNS TABLE (job_id text, outcome text, amount bigint, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    one record;
+    reason text;
+    theirs bigint;
+    everybodys bigint;
+BEGIN
+    FOR one IN SELECT DISTINCT ON (a.job_id) a.job_id, a.ordinal, a.provider, a.refused_since,
+            a.refused_as, now_ - policy_interval('refused_after', j.provider, j.kind, j.model)
+                AS since
+        FROM asset a JOIN job j USING (job_id)
+        WHERE a.job_id = ANY (wanted) AND a.state = 'pending' AND a.refused_since IS NOT NULL
+            AND j.state = 'succeeded' AND j.blocked IS NULL AND j.pending_move IS NULL
+        ORDER BY a.job_id, a.refused_since, a.ordinal
+    LOOP
+        CONTINUE WHEN one.refused_since > one.since;
+        -- Whoever holds the job is not waited for: the next refusal comes back to it.
+        PERFORM 1 FROM job j WHERE j.job_id = one.job_id AND j.blocked IS NULL
+        FOR NO KEY UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
+        SELECT count(DISTINCT coalesce(j.task_id, j.job_id)) FILTER (WHERE a.provider = one.provider),
+            count(DISTINCT coalesce(j.task_id, j.job_id)) INTO theirs, everybodys
+        FROM asset a JOIN job j USING (job_id)
+        WHERE a.state = 'pending' AND a.refused_since IS NOT NULL AND j.blocked IS NULL;
+        IF theirs >= 3 AND NOT EXISTS (SELECT FROM asset a WHERE a.state = 'stored'
+                AND a.stored_at > one.since AND a.provider = one.provider)
+            OR everybodys >= 3 AND NOT EXISTS (SELECT FROM asset a WHERE a.state = 'stored'
+                AND a.stored_at > one.since) THEN
+            RETURN QUERY SELECT one.job_id, 'refused_everywhere', everybodys, one.provider;
+            CONTINUE;
+        END IF;
+        reason := format('file %s has been refused since %s: %s', one.ordinal,
+            to_char(one.refused_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+            one.refused_as);
+        UPDATE job j SET blocked = 'person', blocked_reason = reason WHERE j.job_id = one.job_id;
+        RETURN QUERY SELECT one.job_id, 'set_aside', NULL::bigint,
+            reason || '; next: ' || refused_advice(one.job_id);
+    END LOOP;
+END $$;
+
+-- The command for a job that waits because of a refused file; null for every other.
+CREATE FUNCTION holdfast.refused_advice(wanted text) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    RETURN (SELECT format('holdfast job refund %s --reason TEXT', shell_word(wanted))
+        FROM asset a WHERE a.job_id = wanted AND a.state = 'pending' AND a.refused_since IS NOT NULL
+        ORDER BY a.ordinal LIMIT 1);
+END $$;
+
+-- A person gives the refused files of a job up: they are lost, and the job ends with what it has.
+-- False when it has none.
+CREATE FUNCTION holdfast.give_up_refused(wanted text, reason text, person text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    j job := lock_job(wanted);
+BEGIN
+    IF j.state <> 'succeeded' THEN
+        RETURN false;
+    END IF;
+    PERFORM act_as(person, NULL, '0');
+    UPDATE asset a SET state = 'lost', error_message = 'given up: ' || reason,
+        lease_owner = NULL, lease_until = NULL, claims = 0
+    WHERE a.job_id = wanted AND a.state = 'pending' AND a.refused_since IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- What a person decides counts for no brake.
+    UPDATE job SET blocked = NULL, blocked_reason = NULL, brake_released = true,
+        revision = revision + 1 WHERE job.job_id = wanted;
+    PERFORM count(*) FROM deliver_jobs(ARRAY[wanted]);
+    RETURN true;
+END $$;
+
+-- Keeps what is known of a refused file, while its lease stands.
+CREATE FUNCTION holdfast.keep_refused(
+    run uuid, wanted text, file integer, with_token bigint, clock_offset interval, type text,
+    sha256 text, bytes bigint, is_whole boolean, head bytea)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM act_as('storage-mirrorer', run, clock_offset);
+    INSERT INTO refused_file (job_id, ordinal, found_at, type, sha256, bytes, is_whole, head)
+    SELECT wanted, file, clock(), left(type, 500), sha256, bytes, is_whole, head
+    FROM asset a WHERE a.job_id = wanted AND a.ordinal = file AND a.lease_token = with_token
+        AND a.lease_owner = run AND a.state = 'pending'
+    ON CONFLICT ON CONSTRAINT refused_file_pkey DO UPDATE SET found_at = excluded.found_at,
+        type = excluded.type, sha256 = excluded.sha256, bytes = excluded.bytes,
+        is_whole = excluded.is_whole, head = excluded.head;
+    RETURN FOUND;
+END $$;
+
+-- Forgets what was kept of refused files for longer than keep_quarantine.
+CREATE FUNCTION holdfast.forget_refused(run uuid, clock_offset interval) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM act_as('storage-mirrorer', run, clock_offset);
+    DELETE FROM refused_file r WHERE (r.job_id, r.ordinal) IN (
+        SELECT o.job_id, o.ordinal FROM refused_file o
+        WHERE o.found_at < clock() - policy_interval('keep_quarantine')
+        ORDER BY o.found_at LIMIT 1000);
 END $$;
 
 -- Moves on the jobs whose files have all come to an end: delivered with the customer's share, or

@@ -21,7 +21,8 @@ BEGIN
         retriggers = CASE WHEN j.blocked = 'submission_unknown' THEN 0 ELSE retriggers END,
         revision = revision + 1
     WHERE job.job_id = j.job_id;
-    UPDATE asset a SET claims = 0, next_attempt_at = clock(), slow_since = NULL
+    UPDATE asset a SET claims = 0, next_attempt_at = clock(), slow_since = NULL,
+        refused_since = NULL, refused_as = NULL
     WHERE a.job_id = j.job_id AND a.state = 'pending';
     IF j.state = 'succeeded' AND j.blocked = 'brake' THEN
         PERFORM deliver_jobs(ARRAY[j.job_id]);

@@ -121,7 +121,10 @@ INSERT INTO holdfast.break_class VALUES
         'delivered, and the object of a file is missing or is not what was stored',
         'something else wrote or removed it, or the store lost it'),
     ('callback-unread', 38, 'customer', false, false,
-        'a callback has waited in the inbox for more than an hour', 'the sweeper does not run');
+        'a callback has waited in the inbox for more than an hour', 'the sweeper does not run'),
+    ('result-refused', 39, 'customer', false, false,
+        'a finished file is not stored, because what its source sends is no media',
+        'the provider names something else than a result, or its file host sends a page instead');
 
 -- What the nightly run found wrong, under one identity from night to night.
 CREATE TABLE holdfast.break (

@@ -23,7 +23,7 @@ RETURNS TABLE (job_id text, account_id text, provider text, kind text, model tex
     task_ended_at timestamptz, stored integer, waiting integer, lost integer,
     stored_at timestamptz, expires_by timestamptz, usage_lines integer, booked numeric, unit text,
     units integer, is_billed boolean, said numeric, said_failed boolean, said_succeeded boolean,
-    called_at timestamptz)
+    called_at timestamptz, refused integer, refused_since timestamptz, refused_as text)
 LANGUAGE sql STABLE AS $$
     WITH moved AS (
         SELECT t.job_id, coalesce(sum(t.amount) FILTER (WHERE t.kind = 'hold'), 0)::bigint AS hold,
@@ -71,7 +71,11 @@ LANGUAGE sql STABLE AS $$
             count(*) FILTER (WHERE a.state = 'pending')::integer AS waiting,
             count(*) FILTER (WHERE a.state = 'lost')::integer AS lost,
             max(a.stored_at) AS stored_at,
-            min(a.expires_by) FILTER (WHERE a.state = 'pending') AS expires_by
+            min(a.expires_by) FILTER (WHERE a.state = 'pending') AS expires_by,
+            count(*) FILTER (WHERE a.state = 'pending' AND a.refused_since IS NOT NULL)::integer
+                AS refused,
+            min(a.refused_since) FILTER (WHERE a.state = 'pending') AS refused_since,
+            min(a.refused_as) FILTER (WHERE a.state = 'pending') AS refused_as
         FROM holdfast.asset a WHERE a.job_id = ANY (wanted) GROUP BY a.job_id
     )
     SELECT j.job_id, j.account_id, j.provider, j.kind, j.model, j.state, j.blocked, j.blocked_reason,
@@ -92,7 +96,8 @@ LANGUAGE sql STABLE AS $$
         -- Of interest only as long as the job is open.
         CASE WHEN j.state IN ('created', 'submitted', 'running', 'timed_out') THEN (
             SELECT max(c.received_at) FROM holdfast.callback c
-            WHERE c.job_id = j.job_id AND c.result = 'matched') END
+            WHERE c.job_id = j.job_id AND c.result = 'matched') END,
+        coalesce(k.refused, 0), k.refused_since, k.refused_as
     FROM holdfast.job j LEFT JOIN moved m USING (job_id) LEFT JOIN ran r USING (job_id)
     LEFT JOIN kept k USING (job_id)
     WHERE j.job_id = ANY (wanted)
@@ -132,6 +137,8 @@ BEGIN
                 CASE WHEN f.state = 'delivered' THEN f.stored ELSE f.expected_outputs END,
                 f.expected_outputs) AS price,
             cost.amount * greatest(f.stored, 1) AS cost, cost.counts AS cost_unit,
+            f.refused > 0 AND f.state = 'succeeded' AND (f.blocked = 'person'
+                OR f.blocked IS NULL AND f.refused_since < now_ - interval '1 hour') AS is_refused,
             CASE WHEN f.state IN ('created', 'submitted', 'running', 'succeeded')
                 THEN coalesce(f.submitted_at, f.created_at)
                     + 2 * policy_interval('deadline', f.provider, f.kind, f.model) < now_
@@ -176,6 +183,7 @@ BEGIN
             CASE WHEN k.paid_after_void THEN 'capture-after-void' END,
             CASE WHEN k.refund > k.paid THEN 'double-refund' END,
             CASE WHEN k.standing > 0 AND k.is_over AND k.blocked IS NULL AND k.paid = 0
+                    AND NOT k.is_refused
                     AND (k.tasks > 0 OR k.submitting_at IS NOT NULL OR k.state <> 'created')
                 THEN 'hold-past-timeout' END,
             CASE WHEN k.standing > 0 AND k.state = 'created' AND k.tasks = 0 AND (k.is_over
@@ -211,13 +219,16 @@ BEGIN
                         AND i.first_at <= k.finished_at AND k.finished_at <= i.last_at)
                 THEN 'job-not-billed' END,
             CASE WHEN k.expires_by < now_ + interval '1 hour' AND k.state = 'succeeded'
+                AND NOT k.is_refused
                 AND k.created_at < now_ - settling THEN 'asset-expiring' END,
             CASE WHEN k.state = 'delivered' AND k.stored = 0 AND k.net <= 0
                 THEN 'delivered-without-files' END,
             CASE WHEN k.state = 'succeeded' AND k.stored = 0 AND k.waiting = 0 AND k.blocked IS NULL
                 AND NOT k.has_pending_move THEN 'succeeded-without-files' END,
-            CASE WHEN k.blocked IS NOT NULL THEN 'blocked' END,
-            CASE WHEN k.standing <= 0 AND k.is_over AND k.blocked IS NULL THEN 'overdue' END
+            CASE WHEN k.blocked IS NOT NULL AND NOT k.is_refused THEN 'blocked' END,
+            CASE WHEN k.standing <= 0 AND k.is_over AND k.blocked IS NULL AND NOT k.is_refused
+                THEN 'overdue' END,
+            CASE WHEN k.is_refused THEN 'result-refused' END
             ], NULL) AS classes
         FROM known k
     )
@@ -417,6 +428,11 @@ BEGIN
                 'holdfast job link %s --task TASK  # TASK: its id at the provider; where there is none: holdfast job abandon %s --reason TEXT',
                 shown, shown)
             ELSE format('holdfast job show %s && holdfast job requeue %s', shown, shown) END;
+    WHEN 'result-refused' THEN
+        credits := nullif(standing, 0);
+        detail := format('%s of its files are refused since %s: %s', facts ->> 'refused',
+            holdfast.utc((facts ->> 'refused_since')::timestamptz), facts ->> 'refused_as');
+        by_hand := holdfast.refused_advice(job);
     WHEN 'overdue' THEN
         action := 'ask'; moves := 0;
         detail := format('%s since %s without an end', state, holdfast.utc(coalesce(
