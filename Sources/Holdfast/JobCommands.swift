@@ -2,6 +2,7 @@ import ArgumentParser
 import Core
 import Jobs
 import Postgres
+import Providers
 import Reports
 import Runner
 
@@ -21,6 +22,11 @@ extension JobState: ExpressibleByArgument {}
 enum BlockFlag: String, ExpressibleByArgument, CaseIterable {
     case any, brake, crashed, person
     case submissionUnknown = "submission_unknown"
+
+    /// The four of them, in words.
+    static var reasons: String {
+        allCases.filter { $0 != .any }.map(\.rawValue).joined(separator: ", ")
+    }
 
     var filter: JobFilter.Block {
         Blocked(rawValue: rawValue).map { .reason($0) } ?? .any
@@ -53,7 +59,21 @@ struct JobList: DatabaseCommand {
     @Flag(name: .customLong("stuck"), help: "Jobs in flight that are due now.")
     var isStuck = false
 
+    @OptionGroup var age: AgeOption
+
     @OptionGroup var rows: ListOptions
+
+    // What follows --blocked and is no reason comes here.
+    @Argument(help: .hidden) var leftOver: [String] = []
+
+    mutating func validate() throws {
+        guard let word = leftOver.first else { return }
+        guard blocked != nil else {
+            throw ValidationError("job list takes no argument such as '\(word)', only flags")
+        }
+        throw ValidationError(
+            "--blocked takes \(BlockFlag.reasons) or nothing, not '\(word)'")
+    }
 
     mutating func perform(
         _ context: RunContext, _ connection: borrowing Connection
@@ -64,6 +84,7 @@ struct JobList: DatabaseCommand {
         filter.accountID = account
         filter.blocked = blocked?.filter
         filter.isStuck = isStuck
+        filter.minimumAge = age.olderThan
         filter.limit = rows.wanted
         let queries = JobQueries(clockOffset: try context.settings.clockOffset())
         let (jobs, hasMore) = rows.shown(
@@ -107,7 +128,9 @@ struct JobRequeue: DatabaseCommand {
         abstract: "Frees blocked jobs and makes them due now.",
         discussion: """
             The counts of failed attempts start anew. Several jobs are freed together or not at \
-            all. Look at the job's story first: what blocked it may block it again.
+            all. Look at the job's story first: what blocked it may block it again. A job whose \
+            create call was lost is looked up where the provider knows our own ids; elsewhere only \
+            a person can tell, and it is refused: see link.
             """)
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
@@ -119,11 +142,18 @@ struct JobRequeue: DatabaseCommand {
     ) throws -> ExitStatus {
         let queries = JobQueries(clockOffset: try context.settings.clockOffset())
         try queries.requireJobs(connection, jobIDs)
-        try Deeds(actor: Person.actor).requeue(connection, jobIDs)
+        let before = try jobIDs.compactMap { try queries.job(connection, $0) }
+        let lookingUp = ProviderRegistry.names.filter {
+            ProviderRegistry.reader($0)?.facts.canLookUpByOwnID == true
+        }
+        try Deeds(actor: Person.actor).requeue(
+            connection, jobIDs, lookingUp: Set(lookingUp))
         let jobs = try jobIDs.compactMap { try queries.job(connection, $0) }
-        let lines = jobs.map { job in
+        let lines = zip(before, jobs).map { before, job in
             "job \(Plain.line(job.jobID)) is free and due (\(job.state.rawValue)); the next run "
-                + "looks at it, or at once: holdfast job sync \(Plain.line(job.jobID))"
+                + (before.blocked == Blocked.submissionUnknown.rawValue
+                    ? "looks it up at \(job.provider) by our own id" : "looks at it")
+                + ", or at once: holdfast job sync \(Plain.line(job.jobID))"
         }
         Say.answer(
             context, reporting, [("jobs", .array(jobs.map(JobText.object)))],
@@ -132,7 +162,7 @@ struct JobRequeue: DatabaseCommand {
     }
 }
 
-/// What `dismiss` and `abandon` have in common.
+/// What closes one job.
 protocol ClosingCommand: DatabaseCommand {
     var jobID: String { get }
     var reason: String { get }
@@ -184,27 +214,5 @@ struct JobDismiss: ClosingCommand {
 
     func close(_ connection: borrowing Connection, _ deeds: Deeds) throws -> Bool {
         try deeds.dismiss(connection, jobID, reason: reason)
-    }
-}
-
-struct JobAbandon: ClosingCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "abandon",
-        abstract: "Gives a job up; its hold is voided.",
-        discussion: """
-            A task that finishes later is a late success, settled by the policy late_success. The \
-            reason and your name are kept.
-            """)
-    static let done = "abandoned"
-
-    @OptionGroup(title: "Reporting") var reporting: ReportingOptions
-
-    @Argument(help: ArgumentHelp("The job.", valueName: "id")) var jobID: String
-
-    @Option(help: ArgumentHelp("Why, for the audit trail.", valueName: "text"))
-    var reason: String
-
-    func close(_ connection: borrowing Connection, _ deeds: Deeds) throws -> Bool {
-        try deeds.abandon(connection, jobID, reason: reason)
     }
 }

@@ -242,7 +242,7 @@ $$;
 -- state, the task, the files to store and the evidence. The caller has said who acts (act_as).
 -- One row for each move: its outcome is 'go', 'lease_lost', 'finished_meanwhile', 'postponed' or
 -- 'braked'; action and amount say what happened to the credits, and a second row gives the
--- remainder of a partial capture.
+-- remainder of a partial capture. The detail of a job that is set aside is the command for a person.
 CREATE FUNCTION holdfast.apply_moves(moves holdfast.move[], automatic boolean)
 RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -306,7 +306,7 @@ BEGIN
     END IF;
 
     RETURN QUERY WITH settled AS MATERIALIZED (SELECT * FROM settle(wanted))
-        SELECT m.job_id, 'go', s.action, s.amount, NULL::text
+        SELECT m.job_id, 'go', s.action, s.amount, way_out(m.job_id, m.blocked)
         FROM unnest(going) m LEFT JOIN settled s ON s.job_id = m.job_id;
 
     UPDATE job j SET

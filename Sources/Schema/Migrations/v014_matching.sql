@@ -341,7 +341,7 @@ BEGIN
         ELSE
             detail := format('%s credits are held, and nobody knows whether the task was created',
                 standing);
-            by_hand := format('holdfast job link %s --task TASK', shown);
+            by_hand := holdfast.way_out(job, 'submission_unknown');
         END IF;
     WHEN 'job-without-hold' THEN
         credits := (facts ->> 'credits')::bigint;
@@ -411,12 +411,7 @@ BEGIN
         credits := nullif(standing, 0);
         detail := format('%s since its last change: %s', facts ->> 'blocked',
             coalesce(facts ->> 'blocked_reason', 'no reason kept'));
-        by_hand := CASE facts ->> 'blocked'
-            WHEN 'brake' THEN 'holdfast policy release-brake --job ' || shown
-            WHEN 'submission_unknown' THEN format(
-                'look for the task at the provider; then holdfast job link %s --task TASK, or holdfast job abandon %s --reason TEXT',
-                shown, shown)
-            ELSE format('holdfast job show %s; then holdfast job requeue %s', shown, shown) END;
+        by_hand := holdfast.way_out(job, facts ->> 'blocked');
     WHEN 'overdue' THEN
         action := 'ask'; moves := 0;
         detail := format('%s since %s without an end', state, holdfast.utc(coalesce(
@@ -434,4 +429,17 @@ CREATE FUNCTION holdfast.shell_word(word text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN word ~ '^[A-Za-z0-9_./:@%+=,][A-Za-z0-9_./:@%+=,-]*$' THEN word
         ELSE '''' || replace(word, '''', '''\''''') || '''' END
+$$;
+
+-- The command that gets a blocked job going again, or out of the way: the one advice that runs, stories,
+-- the doctor and the night give. It can be pasted as it stands.
+CREATE FUNCTION holdfast.way_out(job text, blocked text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE blocked
+        WHEN 'brake' THEN 'holdfast policy release-brake --job ' || holdfast.shell_word(job)
+        -- Asks for the task's id; without one, the job is given up.
+        WHEN 'submission_unknown'
+            THEN 'holdfast job link ' || holdfast.shell_word(job) || ' --else-abandon'
+        WHEN 'crashed' THEN 'holdfast job requeue ' || holdfast.shell_word(job)
+        WHEN 'person' THEN 'holdfast job requeue ' || holdfast.shell_word(job) END
 $$;
