@@ -37,8 +37,9 @@ BEGIN
             action := 'capture'; amount := earned;
         ELSIF j.credit_state = 'voided' AND j.captured = 0 THEN
             amount := earned;
-            action := CASE holdfast.policy_value('late_success', j.provider, j.kind, j.model)
-                WHEN 'charge' THEN 'charge' ELSE 'waive' END;
+            action := CASE WHEN j.waives_late THEN 'waive'
+                WHEN holdfast.policy_value('late_success', j.provider, j.kind, j.model) = 'charge'
+                THEN 'charge' ELSE 'waive' END;
         ELSIF j.captured > earned AND j.refunded = 0 THEN
             -- Captured when it succeeded, and fewer files could be stored than were named.
             action := 'refund'; amount := j.captured - earned;
