@@ -24,6 +24,7 @@ extension Wiring {
             spool: Spool(settings),
             wallClock: MachineClock.now, shouldStop: { StopSignal.isRaised },
             tell: { log.debug("\($0)") })
+        version = Version.current
         progress = { news in
             if case .ended(let file) = news { log.debug("\(ProgressText.line(file))") }
         }
@@ -102,8 +103,11 @@ extension Selection {
 
 extension Connection {
     /// The database that the settings name.
-    package init(_ context: RunContext) throws {
+    package init(
+        _ context: RunContext, connectTimeout: Duration = .seconds(5)
+    ) throws {
         try self.init(
-            url: context.settings.databaseURL(), applicationName: context.command)
+            url: context.settings.databaseURL(), connectTimeout: connectTimeout,
+            applicationName: context.command)
     }
 }

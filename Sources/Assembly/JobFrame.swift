@@ -1,4 +1,5 @@
 package import Core
+import Jobs
 import Logging
 package import Postgres
 package import Reports
@@ -11,11 +12,13 @@ package enum JobFrame {
     /// Runs `body` within the frame, and prints what it came to.
     ///
     /// An idle run ends after the statement that starts it and the one that ends it.
+    /// - Parameter jobIDs: Jobs that the flags name; one that is not there ends the run before it
+    ///   does anything.
     package static func perform(
-        _ context: RunContext, _ common: CommonOptions,
+        _ context: RunContext, _ common: CommonOptions, jobIDs: [String] = [],
         _ body: (borrowing Connection, JobRun) throws -> RunReport
     ) throws -> ExitStatus {
-        try perform(context, common, body) { report, summary in
+        try perform(context, common, jobIDs: jobIDs, body) { report, summary in
             if common.reporting.output == .json { return summary.json() }
             return summary.isNews || (Output.isTerminal && !common.reporting.quiet)
                 ? summary.line : nil
@@ -24,40 +27,48 @@ package enum JobFrame {
 
     /// The same with a result of its own, and what standard output gets of it.
     package static func perform<Result: RunResult>(
-        _ context: RunContext, _ common: CommonOptions,
+        _ context: RunContext, _ common: CommonOptions, jobIDs: [String] = [],
         _ body: (borrowing Connection, JobRun) throws -> Result,
         print: (Result, RunSummary) -> String?
     ) throws -> ExitStatus {
         let connection = try Connection(context)
-        let job: JobRun
-        if common.dryRun {
-            job = try .rehearse(connection, context) { try Installer.check($0) }
-        } else {
-            guard
-                let begun = try JobRun.begin(
-                    connection, context, schemaVersion: Migration.current,
-                    checkSchema: { try Installer.check($0) })
-            else {
-                // All places are taken: somebody else is doing this work.
-                return Self.leave(context, common)
-            }
-            job = begun
+        if !jobIDs.isEmpty {
+            try Installer.check(connection)
+            try JobQueries().requireJobs(connection, jobIDs)
         }
+        if common.dryRun {
+            let job = try JobRun.rehearse(connection, context) { try Installer.check($0) }
+            var result = try body(connection, job)
+            result.run.status = StopSignal.outranking(result.run.status)
+            let summary = RunSummary(context, result.run, isDryRun: true)
+            for line in summary.problemLines { Output.error(line) }
+            if let text = print(result, summary) { Output.standard(text) }
+            return result.run.status
+        }
+        guard
+            let job = try JobRun.begin(
+                connection, context, schemaVersion: Migration.current,
+                checkSchema: { try Installer.check($0) })
+        else {
+            // All places are taken: somebody else is doing this work.
+            return Self.leave(context, common)
+        }
+        let voice = Voice(context, common, job)
+        let ending = Ending(context: context, job: job, voice: voice)
+        voice.sayWhatIsOver()
         var result: Result
         do {
             result = try body(connection, job)
         } catch {
-            var report = RunReport()
-            let failure = Entry.failure(from: error)
-            report.status = StopSignal.outranking(failure.status)
-            if !common.dryRun { try? job.finish(connection, report) }
-            throw error
+            throw ending.abort(connection, Entry.failure(from: error))
         }
+        result.run.add(news: job.news)
         result.run.status = StopSignal.outranking(result.run.status)
-        if !common.dryRun { try job.finish(connection, result.run) }
-        let summary = RunSummary(context, result.run, isDryRun: common.dryRun)
-        for line in summary.problemLines { Output.error(line) }
+        let untold = ending.finish(connection, &result.run)
+        let summary = RunSummary(context, result.run, isDryRun: false)
+        voice.say(summary, connection)
         if let text = print(result, summary) { Output.standard(text) }
+        if untold > 0 { ending.told(connection) }
         return result.run.status
     }
 
@@ -84,6 +95,10 @@ extension RunReport: RunResult {
 
 extension RunSummary {
     init(_ context: RunContext, _ report: RunReport, isDryRun: Bool) {
+        var report = report
+        for place in report.problems.indices {
+            report.problems[place].message = Redaction.apply(report.problems[place].message)
+        }
         self.init(
             command: context.command, version: Version.current, runID: context.runID,
             isDryRun: isDryRun, startedAt: context.startedAt, finishedAt: MachineClock.now(),

@@ -6,6 +6,7 @@ import Runner
 /// The way through a web server: the answer is 200 whatever came and whatever became of it.
 enum Gateway {
     static func main() -> Never {
+        StandardStreams.fill()
         StopSignal.install()
         // Without the clean-up of libraries, in which the thread that still waits for the database
         // might be busy.

@@ -14,6 +14,8 @@ struct Gathered: Sendable {
     /// Accounts whose books contradict themselves, and in how many places books do.
     var broken: Set<String> = []
     var contradictions = 0
+    /// What the database would not keep, in words.
+    var refused: [String] = []
 
     mutating func take(_ found: [FoundBreak]) {
         standing += found.count
@@ -35,6 +37,7 @@ struct Gathered: Sendable {
         fixes.add(other.fixes.sorted)
         broken.formUnion(other.broken)
         contradictions += other.contradictions
+        refused += other.refused
     }
 }
 
@@ -60,6 +63,9 @@ extension BooksReport {
     mutating func take(_ gathered: Gathered) {
         run.examined = gathered.jobs
         run.count("breaks_found", gathered.opened)
+        for words in gathered.refused {
+            run.add(.init(code: "break_refused", message: words), status: .needsPerson)
+        }
         standing = gathered.standing
         violations = gathered.violations
         findings = gathered.findings.sorted

@@ -69,7 +69,12 @@ package struct Reconciliation: Sendable {
         let day = try day ?? books.yesterday(connection)
         var report = BooksReport(
             day: DayTotals(day: day, credits: [:], transfers: 0, isSealed: false))
-        let last = isDryRun ? nil : try closeMissedDays(connection, &report, version: version)
+        var last: String?
+        if !isDryRun {
+            try protected(&report) {
+                last = try closeMissedDays(connection, &$0, version: version)
+            }
+        }
         if !isDryRun {
             report.run.count("breaks_closed", try breaks.closeResolved(connection))
         }
@@ -81,14 +86,35 @@ package struct Reconciliation: Sendable {
         if !isDryRun, !shouldStop() {
             report.run.count(
                 "breaks_closed", try breaks.closeHealed(connection, since: matching.begunAt))
-            if let last, let jobs { try seal(connection, last, jobs: jobs, &report) }
+            if let last, let jobs {
+                try protected(&report) { try seal(connection, last, jobs: jobs, &$0) }
+            }
         }
         report.run.count("breaks_open", report.standing)
         report.day = try books.totals(connection, day: day)
         report.unknownSubmissions = try books.unknownSubmissions(connection, since: day)
-        if report.standing > 0 { report.run.status = .needsPerson }
+        if report.standing > 0 {
+            report.run.status = ExitStatus.worst(report.run.status, .needsPerson)
+        }
         report.run.outcomes = report.run.outcomes.filter { $0.value != 0 }
         return report
+    }
+
+    /// Works on a day: what the database refuses there leaves the day for another night and a person,
+    /// and everything is matched all the same.
+    private func protected(
+        _ report: inout BooksReport, _ work: (inout BooksReport) throws -> Void
+    ) throws {
+        do {
+            try work(&report)
+        } catch let error as PostgresError where error.isRowTrouble {
+            report.run.add(
+                .init(
+                    code: "day_refused",
+                    message: "a day could not be closed: \(error.description); nothing of it is "
+                        + "sealed, and the days behind it wait. See holdfast books list"),
+                status: .needsPerson)
+        }
     }
 
     /// Counts and seals the days that are over, all but the last of them: that one is sealed after the
@@ -161,8 +187,13 @@ package struct Reconciliation: Sendable {
         _ books: inout CountedBooks, isDryRun: Bool
     ) throws {
         if let day {
-            try close.count(connection, day: day, shouldStop: shouldStop)
-            if !shouldStop() { books.jobs = try close.jobs(connection, day: day) }
+            do {
+                try close.count(connection, day: day, shouldStop: shouldStop)
+                if !shouldStop() { books.jobs = try close.jobs(connection, day: day) }
+            } catch let error as PostgresError where error.isRowTrouble {
+                books.gathered.refused.append(
+                    "\(day) could not be counted, and is not sealed: \(error.description)")
+            }
         }
         try matching.accounts(connection, shouldStop: shouldStop) {
             try take(connection, $0, &books.gathered, isDryRun: isDryRun)
@@ -199,7 +230,7 @@ package struct Reconciliation: Sendable {
         _ connection: borrowing Connection, _ matching: Matching, _ gathered: inout Gathered,
         isDryRun: Bool
     ) throws {
-        for day in try SealCheck.recentDays(connection) where !shouldStop() {
+        for day in try SealCheck.daysToRecheck(connection) where !shouldStop() {
             let finding = try SealCheck.verify(connection, day: day)
             if let broken = try SealCheck.asBreak(finding, matching) {
                 try take(connection, [broken], &gathered, isDryRun: isDryRun)
@@ -212,7 +243,11 @@ package struct Reconciliation: Sendable {
         _ connection: borrowing Connection, _ page: [FoundBreak], _ gathered: inout Gathered,
         isDryRun: Bool
     ) throws {
-        if !isDryRun { gathered.opened += try breaks.record(connection, page) }
+        if !isDryRun {
+            let (opened, refused) = try breaks.record(connection, page)
+            gathered.opened += opened
+            gathered.refused += refused
+        }
         gathered.take(try breaks.unanswered(connection, page))
     }
 

@@ -159,7 +159,7 @@ package struct UsageFetch: ~Copyable {
             result.lines += page.lines.count
             result.newLines += counts.new
             result.conflicts += counts.conflicts
-            result.unreadable += page.unreadable
+            result.unreadable += page.unreadable + counts.refused.count
             cursor = page.next
         } while cursor != nil
     }

@@ -48,6 +48,12 @@ package enum DurationText {
         return text
     }
 
+    /// The same without what nobody asks for in something that lasts: whole minutes from a minute on.
+    package static func rough(_ duration: Duration) -> String {
+        let seconds = max(duration.milliseconds / 1000, 0)
+        return describe(.seconds(seconds < 60 ? seconds : seconds - seconds % 60))
+    }
+
     private static let milliseconds: [String: Int64] = [
         "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000,
     ]

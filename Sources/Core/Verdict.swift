@@ -18,12 +18,14 @@ package struct Verdict: Equatable, Sendable {
     package var retryAfter: Duration?
     /// Our credentials were refused (401, 403): a fresh token may help at once.
     package var credentialsRefused: Bool
+    /// An answer came whole, with a status that tells of no trouble, and nobody can say what it means.
+    package var isUnreadable: Bool
 
     package init(
         taskID: String? = nil, state: TaskState, resultURLs: [String] = [],
         errorClass: ErrorClass, errorMessage: String? = nil, progress: Int? = nil,
         cost: Cost? = nil, urlExpiresAt: Instant? = nil, taskIsUnknownHere: Bool = false,
-        retryAfter: Duration? = nil, credentialsRefused: Bool = false
+        retryAfter: Duration? = nil, credentialsRefused: Bool = false, isUnreadable: Bool = false
     ) {
         self.taskID = taskID
         self.state = state
@@ -36,6 +38,7 @@ package struct Verdict: Equatable, Sendable {
         self.taskIsUnknownHere = taskIsUnknownHere
         self.retryAfter = retryAfter
         self.credentialsRefused = credentialsRefused
+        self.isUnreadable = isUnreadable
     }
 
     /// An answer about the task itself, final or not: what rule 6 calls a healthy answer.

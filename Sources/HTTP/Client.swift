@@ -15,7 +15,9 @@ package struct Client: ~Copyable {
     package init() throws(HTTPError) {
         try Library.start()
         guard let multi = curl_multi_init() else {
-            throw HTTPError(code: .other, host: "", message: "libcurl gives no multi handle")
+            throw HTTPError(
+                code: .other, host: "", message: "libcurl gives no multi handle",
+                hostTrouble: .resources)
         }
         self.multi = multi
     }

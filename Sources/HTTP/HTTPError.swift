@@ -20,11 +20,16 @@ package struct HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The host that was being talked to; empty where the URL has none.
     package var host: String
     package var message: String
+    /// Set where the cause is on this side, whoever was to be reached.
+    package var hostTrouble: HostTrouble?
 
-    package init(code: Code, host: String, message: String) {
+    package init(
+        code: Code, host: String, message: String, hostTrouble: HostTrouble? = nil
+    ) {
         self.code = code
         self.host = host
         self.message = message
+        self.hostTrouble = hostTrouble
     }
 
     package var description: String { message }

@@ -26,6 +26,8 @@ final class Transfer {
     /// What is sent, where it is not the request's own body.
     let upload: RequestBody?
     let errorText: UnsafeMutablePointer<CChar>
+    /// Why the last socket could not be opened, as the system numbers it.
+    var socketError = 0
     private let started = ContinuousClock.now
 
     var url: ParsedURL
@@ -57,7 +59,9 @@ final class Transfer {
         }
         if sink != nil { try Self.refuseUserInfo(url) }
         guard let easy = curl_easy_init() else {
-            throw HTTPError(code: .other, host: url.host, message: "libcurl gives no easy handle")
+            throw HTTPError(
+                code: .other, host: url.host, message: "libcurl gives no easy handle",
+                hostTrouble: .resources)
         }
         self.easy = easy
         self.request = request
@@ -145,8 +149,10 @@ final class Transfer {
 // MARK: Errors
 
 extension Transfer {
-    func failure(_ code: HTTPError.Code, _ message: String) -> HTTPError {
-        HTTPError(code: code, host: host, message: message)
+    func failure(
+        _ code: HTTPError.Code, _ message: String, _ trouble: HostTrouble? = nil
+    ) -> HTTPError {
+        HTTPError(code: code, host: host, message: message, hostTrouble: trouble)
     }
 
     private func timeout() -> HTTPError {
@@ -163,7 +169,8 @@ extension Transfer {
             return failure(.resolve, "\(host): the name cannot be resolved")
         case CURLE_COULDNT_CONNECT, CURLE_ABORTED_BY_CALLBACK:
             if let refusal, !wasPermitted { return blocked(refusal) }
-            return failure(.connect, "\(host):\(url.port): no connection\(systemReason)")
+            return failure(
+                .connect, "\(host):\(url.port): no connection\(systemReason)", trouble(code))
         case CURLE_OPERATION_TIMEDOUT:
             return timeoutError()
         case CURLE_PARTIAL_FILE, CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR:
@@ -177,14 +184,21 @@ extension Transfer {
             CURLE_SSL_ENGINE_INITFAILED, CURLE_USE_SSL_FAILED:
             // libcurl's own words here are about the certificate, and the only useful ones.
             let detail = String(cString: errorText)
-            return failure(.tls, "\(host): \(detail.isEmpty ? Library.text(code) : detail)")
+            return failure(
+                .tls, "\(host): \(detail.isEmpty ? Library.text(code) : detail)", trouble(code))
         case CURLE_URL_MALFORMAT:
             return failure(.badURL, "\(host): libcurl cannot use this URL")
         case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY:
             return failure(.other, "\(host): what came back is not HTTP")
         default:
-            return failure(.other, "\(host): \(Library.text(code))")
+            return failure(.other, "\(host): \(Library.text(code))", trouble(code))
         }
+    }
+
+    private func trouble(_ code: CURLcode) -> HostTrouble? {
+        HostTrouble.of(
+            curlCode: Int(code.rawValue), errorNumber: systemNumber,
+            detail: String(cString: errorText))
     }
 
     private func blocked(_ refusal: String) -> HTTPError {
@@ -202,6 +216,11 @@ extension Transfer {
         curl_easy_get_offset(easy, info, &connected)
         if connected == 0 && head == .awaitingStatus {
             let limit = DurationText.describe(request.connectTimeout)
+            var resolved = curl_off_t(0)
+            curl_easy_get_offset(easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved)
+            if resolved == 0 {
+                return failure(.resolve, "\(host): the name was not resolved within \(limit)")
+            }
             return failure(.timeout, "\(host): no connection within \(limit)")
         }
         let limit = DurationText.describe(.seconds(stallSeconds))
@@ -212,8 +231,15 @@ extension Transfer {
     }
 
     private var systemReason: String {
+        systemNumber == 0 ? "" : " (\(SystemError.text(systemNumber)))"
+    }
+
+    /// Why there is no connection, by the system's number; 0 where it gave none.
+    private var systemNumber: Int {
+        // libcurl does not hear why the callback had no socket.
+        guard socketError == 0 else { return socketError }
         var number = 0
         curl_easy_get_long(easy, CURLINFO_OS_ERRNO, &number)
-        return number == 0 ? "" : " (\(SystemError.text(number)))"
+        return number
     }
 }

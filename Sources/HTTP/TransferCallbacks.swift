@@ -47,7 +47,10 @@ extension Transfer {
             curl_sockaddr_address(address), length: Int(address.pointee.addrlen))
         guard permits(wanted) else { return curl_socket_bad }
         let kind = address.pointee.socktype | Int32(bitPattern: SOCK_CLOEXEC.rawValue)
-        return socket(address.pointee.family, kind, address.pointee.protocol)
+        // Read at once: any call may change it.
+        let opened = socket(address.pointee.family, kind, address.pointee.protocol)
+        socketError = opened < 0 ? Int(errno) : 0
+        return opened
     }
 
     /// A kept connection opens no socket, and may have been opened under a wider policy.

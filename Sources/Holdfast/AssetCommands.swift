@@ -80,9 +80,17 @@ struct AssetList: DatabaseCommand {
         let objects = files.enumerated().map { place, file in
             AssetText.object(file, link: links.map { .optional($0[place]) })
         }
+        let problem = try Conditions.ofStore(connection)
+        let tail = problem.map {
+            "\n\nno file is stored now: \($0.message) (met \($0.times) times since \($0.beganAt))"
+        }
         Say.answer(
-            context, reporting, [("assets", .array(objects)), ("has_more", .bool(hasMore))],
-            text: AssetText.table(files, links: links))
+            context, reporting,
+            [
+                ("assets", .array(objects)), ("has_more", .bool(hasMore)),
+                ("store_problem", .optional(problem?.message)),
+            ],
+            text: AssetText.table(files, links: links) + (tail ?? ""))
         return .done
     }
 

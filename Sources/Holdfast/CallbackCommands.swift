@@ -44,7 +44,9 @@ struct CallbackList: DatabaseCommand {
         filter.provider = provider
         filter.jobID = jobID
         filter.limit = rows.wanted
-        let queries = CallbackQueries(clockOffset: try context.settings.clockOffset())
+        let offset = try context.settings.clockOffset()
+        if let jobID { try JobQueries(clockOffset: offset).requireJobs(connection, [jobID]) }
+        let queries = CallbackQueries(clockOffset: offset)
         let (callbacks, hasMore) = rows.shown(
             try queries.list(connection, filter), "callbacks", context, reporting)
         Say.answer(

@@ -51,11 +51,12 @@ extension JobRun {
             try body(record, &report)
         } catch {
             report.status = StopSignal.outranking(Entry.failure(from: error).status)
-            try? record.finish(connection, report)
+            _ = try? record.finish(connection, report)
             throw error
         }
         report.status = StopSignal.outranking(report.status)
-        try record.finish(connection, report)
+        // Whoever called it sees what it did.
+        if try record.finish(connection, report) > 0 { try record.told(connection, true) }
         return report.status
     }
 }

@@ -48,7 +48,7 @@ struct Installation {
         let connection = try Connection(context)
         if isDryRun {
             let sql = try Installer().plan(connection, setUp: setUp)
-            let text = sql.isEmpty ? "-- schema holdfast is up to date; nothing to run" : sql
+            let text = sql
             Say.answer(context, reporting, isDryRun: true, [("sql", .string(sql))], text: text)
             return .done
         }

@@ -127,10 +127,11 @@ struct JobRequeue: DatabaseCommand {
         commandName: "requeue",
         abstract: "Frees blocked jobs and makes them due now.",
         discussion: """
-            The counts of failed attempts start anew. Several jobs are freed together or not at \
-            all. Look at the job's story first: what blocked it may block it again. A job whose \
-            create call was lost is looked up where the provider knows our own ids; elsewhere only \
-            a person can tell, and it is refused: see link.
+            The counts of failed attempts start anew. What a brake has stopped is forgotten, and the \
+            provider is asked again; holdfast policy release-brake applies it instead. Several jobs \
+            are freed together or not at all. Look at the job's story first: what blocked it may \
+            block it again. A job whose create call was lost is looked up where the provider knows \
+            our own ids; elsewhere only a person can tell, and it is refused: see link.
             """)
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
@@ -149,16 +150,31 @@ struct JobRequeue: DatabaseCommand {
         try Deeds(actor: Person.actor).requeue(
             connection, jobIDs, lookingUp: Set(lookingUp))
         let jobs = try jobIDs.compactMap { try queries.job(connection, $0) }
-        let lines = zip(before, jobs).map { before, job in
-            "job \(Plain.line(job.jobID)) is free and due (\(job.state.rawValue)); the next run "
-                + (before.blocked == Blocked.submissionUnknown.rawValue
-                    ? "looks it up at \(job.provider) by our own id" : "looks at it")
-                + ", or at once: holdfast job sync \(Plain.line(job.jobID))"
-        }
+        let lines = zip(before, jobs).map { Self.line($1, before: $0.blocked) }
         Say.answer(
             context, reporting, [("jobs", .array(jobs.map(JobText.object)))],
             text: lines.joined(separator: "\n"))
         return .done
+    }
+}
+
+extension JobRequeue {
+    private static func line(_ job: JobStatus, before: String?) -> String {
+        let id = Plain.line(job.jobID)
+        guard job.blocked == nil else {
+            return
+                "job \(id) is \(job.state.rawValue) and stopped by a brake again: its files are all "
+                + "there; if that is right: holdfast policy release-brake --job \(id)"
+        }
+        guard before == Blocked.brake.rawValue else {
+            return
+                "job \(id) is free and due (\(job.state.rawValue)); the next run "
+                + (before == Blocked.submissionUnknown.rawValue
+                    ? "looks it up at \(job.provider) by our own id" : "looks at it")
+                + ", or at once: holdfast job sync \(id)"
+        }
+        return "job \(id) is free (\(job.state.rawValue)), and what the brake had stopped is "
+            + "forgotten; the next run asks the provider again, or at once: holdfast job sync \(id)"
     }
 }
 

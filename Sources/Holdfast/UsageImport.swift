@@ -123,9 +123,14 @@ struct UsageImport: DatabaseCommand {
         _ result: UsageImportResult, _ refusal: Failure?, _ context: RunContext
     ) -> ExitStatus {
         let status = StopSignal.outranking(
-            refusal?.status ?? (result.counts.conflicts > 0 ? .needsPerson : .done))
+            refusal?.status
+                ?? (result.counts.conflicts > 0 || !result.counts.refused.isEmpty
+                    ? .needsPerson : .done))
         if reporting.output == .text {
             for line in result.complaints { Output.error("\(context.command): \(line)") }
+            for line in result.counts.refused.prefix(20) {
+                Output.error("\(context.command): left out, \(Plain.line(line))")
+            }
             if let refusal {
                 Output.error("\(context.command): \(refusal.message)")
                 return status

@@ -8,6 +8,8 @@ package struct Claim: Sendable {
     package var setAside: [String] = []
     /// More is due than could be claimed: a provider's rate or its room was used up.
     package var isThrottled = false
+    /// The one among them that earlier runs did not survive.
+    package var suspect: String?
 
     package init() {}
 }
@@ -16,6 +18,29 @@ package struct Claim: Sendable {
 package enum Pass: String, Sendable {
     case sweep = "stuck-sweeper"
     case recover = "orphan-recoverer"
+}
+
+/// A job that is ready to be settled, and whose account or row somebody else holds.
+package struct HeldUpJob: Equatable, Sendable {
+    package var jobID: String
+    package var account: String
+    package var duration: Duration
+
+    package init(jobID: String, account: String, duration: Duration) {
+        self.jobID = jobID
+        self.account = account
+        self.duration = duration
+    }
+
+    /// What a person is told.
+    package var problem: RunReport.Problem {
+        .init(
+            jobID: jobID, code: "held_up",
+            message: "it has been ready for \(DurationText.describe(duration)), and another "
+                + "transaction holds it or account \(account); find that one and end it: SELECT pid, "
+                + "usename, xact_start, query FROM pg_stat_activity WHERE xact_start < now() - "
+                + "interval '5 minutes'")
+    }
 }
 
 /// Leases on jobs: claimed in one statement with a fencing token, renewed, given back.
@@ -35,16 +60,18 @@ package struct Claims: Sendable {
     ///     database stops at 500 of one provider.
     ///   - most: How many at most in all.
     ///   - jobIDs: Named jobs, whose thresholds do not matter; empty for whatever is due.
+    ///   - maySuspect: Whether this run holds no job that earlier runs did not survive.
     package func claim(
         _ connection: borrowing Connection, rooms: [(provider: String, room: Int)], most: Int,
-        jobIDs: [String]
+        jobIDs: [String], maySuspect: Bool = true
     ) throws -> Claim {
         let rows = try connection.query(
             """
-            SELECT (c.item).*, c.set_aside, c.busy
+            SELECT (c.item).*, c.set_aside, c.busy, c.suspect
             FROM holdfast.claim_jobs(\(run.runID)::uuid, \(pass.rawValue),
                 \(rooms.map(\.provider))::text[], \(rooms.map(\.room))::integer[],
-                \(most)::integer, \(jobIDs)::text[], \(run.clockOffset)::interval) c
+                \(most)::integer, \(jobIDs)::text[], \(run.clockOffset)::interval,
+                \(maySuspect)::boolean) c
             """)
         var claim = Claim()
         for row in rows {
@@ -54,9 +81,27 @@ package struct Claims: Sendable {
                 claim.isThrottled = true
             } else {
                 claim.items.append(try WorkItem(row))
+                if try row.optionalBool("suspect") == true {
+                    claim.suspect = claim.items.last?.jobID
+                }
             }
         }
         return claim
+    }
+
+    /// Makes jobs due that rest or were set aside for want of an answer, as far as there is reason to
+    /// believe that there is one now.
+    ///
+    /// - Returns: how many.
+    package func askAgain(
+        _ connection: borrowing Connection, version: String, most: Int
+    ) throws -> Int {
+        try connection.query(
+            """
+            SELECT holdfast.ask_again(\(run.runID)::uuid, \(pass.rawValue), \(version),
+                \(run.clockOffset)::interval, \(most)::integer) AS freed
+            """
+        ).single().int("freed")
     }
 
     /// What a claim would bring: reads only, for a dry run.
@@ -89,6 +134,27 @@ package struct Claims: Sendable {
             SELECT holdfast.release_leases(\(run.runID)::uuid, \(held.map(\.jobID))::text[],
                 \(held.map(\.token))::bigint[], \(run.clockOffset)::interval)
             """)
+    }
+
+    /// Gives leases back of jobs that somebody else holds up: the claims do not count, and the jobs come
+    /// again soon.
+    ///
+    /// - Returns: Those that have been held up for long and were not told of within the hour.
+    package func postpone(
+        _ connection: borrowing Connection, _ held: [WorkItem]
+    ) throws -> [HeldUpJob] {
+        guard !held.isEmpty else { return [] }
+        return try connection.query(
+            """
+            SELECT p.* FROM holdfast.postpone_jobs(\(run.runID)::uuid,
+                \(held.map(\.jobID))::text[], \(held.map(\.token))::bigint[],
+                \(run.clockOffset)::interval) p
+            """
+        ).map {
+            HeldUpJob(
+                jobID: try $0.text("job_id"), account: try $0.text("account_id"),
+                duration: .microseconds(try $0.int64("held_up_us")))
+        }
     }
 
     /// Commits one more try at the application's trigger before it is made.

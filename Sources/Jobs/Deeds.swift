@@ -62,8 +62,8 @@ package struct Deeds: Sendable {
             guard Self.open.contains(job.state) else {
                 throw refused(jobID, job, "a job that is over cannot be dismissed")
             }
-            try connection.execute("SELECT set_config('holdfast.person', \(actor), true)")
-            try connection.execute("SELECT holdfast.dismiss_job(\(jobID), \(reason))")
+            try connection.execute(
+                "SELECT holdfast.dismiss_job_by(\(jobID), \(reason), \(actor))")
             return true
         }
     }
@@ -109,8 +109,8 @@ package struct Deeds: Sendable {
             _ = try lock(connection, jobID)
             let count: SQL = "SELECT count(*) AS n FROM holdfast.transfer WHERE job_id = \(jobID)"
             let before = try connection.query(count).single().int("n")
-            try connection.execute("SELECT set_config('holdfast.person', \(actor), true)")
-            try connection.execute("SELECT holdfast.return_credits(\(jobID), \(reason))")
+            try connection.execute(
+                "SELECT holdfast.return_credits_by(\(jobID), \(reason), \(actor))")
             return try connection.query(count).single().int("n") > before
         }
     }
@@ -234,17 +234,25 @@ extension Deeds {
         }
     }
 
+    /// Jobs freed in one transaction.
+    private static let releasePage = 1000
+
     /// Lets the stopped moves of `scope` go; the recoverer's next run settles them.
     ///
     /// - Returns: how many jobs were freed.
     package func releaseBrakes(
         _ connection: borrowing Connection, _ scope: BrakeScope
     ) throws -> Int {
-        try connection.query(
-            """
-            SELECT holdfast.release_brakes(\(scope.jobID)::text, \(scope.accountID)::text,
-                \(scope.provider)::text, \(actor)) AS freed
-            """
-        ).single().int("freed")
+        var freed = 0
+        while true {
+            let page = try connection.query(
+                """
+                SELECT holdfast.release_brakes(\(scope.jobID)::text, \(scope.accountID)::text,
+                    \(scope.provider)::text, \(actor), \(Self.releasePage)::integer) AS freed
+                """
+            ).single().int("freed")
+            freed += page
+            if page < Self.releasePage { return freed }
+        }
     }
 }

@@ -24,6 +24,8 @@ package struct FileItem: Equatable, Sendable {
     package var contentType: String?
     package var attempts: Int
     package var now: Instant
+    /// Its source is known to send less than the policy `min_rate`.
+    package var isSlow = false
 
     /// `job/ordinal`, for messages.
     package var name: String { "\(jobID)/\(ordinal)" }
@@ -43,7 +45,7 @@ extension FileItem {
             uploadID: try row.optionalText("upload_id"), sha256: try row.optionalText("sha256"),
             bytes: try row.optionalInt64("bytes"),
             contentType: try row.optionalText("content_type"), attempts: try row.int("attempts"),
-            now: try row.instant("now_us"))
+            now: try row.instant("now_us"), isSlow: try row.bool("slow"))
     }
 }
 
@@ -59,6 +61,8 @@ package struct FileStep: Equatable, Sendable {
         case stored(key: String, sha256: String, bytes: Int64, publicURL: String)
         /// The provider gave another URL.
         case refreshed(url: String, expiresAt: Instant?)
+        /// Its source is slow; the lease goes on.
+        case slow
         case retry(wait: Duration, message: String)
         case lost(message: String)
     }
@@ -103,6 +107,7 @@ package struct FileStep: Equatable, Sendable {
             add("step", "refreshed")
             add("source_url", .string(url))
             add("source_expires_at", .optional(expiresAt?.description))
+        case .slow: add("step", "slow")
         case .retry(let wait, let message):
             add("step", "retry")
             add("wait", .string("\(wait.microseconds) microseconds"))
@@ -123,6 +128,37 @@ package struct FileResult: Equatable, Sendable {
     package var action: String?
     package var amount: Int64?
     package var detail: String?
+
+    init(_ row: Row, ordinal: Int?) throws {
+        jobID = try row.text("job_id")
+        self.ordinal = ordinal
+        outcome = try row.text("outcome")
+        action = try row.optionalText("action")
+        amount = try row.optionalInt64("amount")
+        detail = try row.optionalText("detail")
+    }
+
+    /// The same as the result of the job's move.
+    package var move: MoveResult {
+        MoveResult(
+            jobID: jobID, outcome: outcome, action: action, amount: amount, detail: detail)
+    }
+}
+
+/// Less than so many bytes a second for so long, and a source is slow.
+package struct PaceLimit: Equatable, Sendable {
+    package var bytesPerSecond: Int64
+    package var window: Duration
+
+    package init(bytesPerSecond: Int64, window: Duration) {
+        self.bytesPerSecond = bytesPerSecond
+        self.window = window
+    }
+
+    /// For messages.
+    package var words: String {
+        "min_rate (\(bytesPerSecond) bytes a second over slow_after, \(DurationText.describe(window)))"
+    }
 }
 
 /// What a claim brought.
@@ -135,6 +171,8 @@ package struct FileClaim {
     package var setAside: [String] = []
 
     package var isEmpty: Bool { items.isEmpty && setAside.isEmpty }
+    /// How many of the items come from sources that are not known to be slow.
+    package var ordinaryItems: Int { items.count { !$0.isSlow } }
 }
 
 /// Leases on files, and the steps written under them.
@@ -162,16 +200,18 @@ package struct Files: Sendable {
 
     /// Claims files, nearest expiry first.
     ///
-    /// - Parameter alone: The run holds no file, so that a suspect may be claimed.
+    /// - Parameters:
+    ///   - mostSlow: At most so many, beside the others, whose sources are known to be slow.
+    ///   - alone: The run holds no file, so that a suspect may be claimed.
     package func claim(
-        _ connection: borrowing Connection, most: Int, alone: Bool, jobIDs: [String],
-        providers: [String]
+        _ connection: borrowing Connection, most: Int, mostSlow: Int, alone: Bool,
+        jobIDs: [String], providers: [String]
     ) throws -> FileClaim {
         let rows = try connection.query(
             """
             SELECT (c.item).*, c.suspect, c.set_aside FROM holdfast.claim_files(
-                \(run.runID)::uuid, \(most)::integer, \(alone), \(jobIDs)::text[],
-                \(providers)::text[], \(run.clockOffset)::interval) c
+                \(run.runID)::uuid, \(most)::integer, \(mostSlow)::integer, \(alone),
+                \(jobIDs)::text[], \(providers)::text[], \(run.clockOffset)::interval) c
             """)
         var claim = FileClaim()
         for row in rows {
@@ -216,6 +256,25 @@ package struct Files: Sendable {
             """)
     }
 
+    /// How slow a source may be, as the policies say.
+    package func pace(_ connection: borrowing Connection) throws -> PaceLimit {
+        let row = try connection.query(
+            """
+            SELECT holdfast.policy_value('min_rate')::bigint AS rate,
+                (extract(epoch FROM holdfast.policy_interval('slow_after')) * 1000000)::bigint
+                    AS after_us
+            """
+        ).single()
+        return PaceLimit(
+            bytesPerSecond: try row.int64("rate"), window: try row.duration("after_us"))
+    }
+
+    /// Gives this run's place up while it keeps its leases.
+    package func leavePlace(_ connection: borrowing Connection) throws {
+        try connection.execute(
+            "SELECT holdfast.leave_place(\(run.runID)::uuid, \(run.clockOffset)::interval)")
+    }
+
     /// Whether it is this run's turn at something that one of all hosts does once in a while.
     package func takeTurn(
         _ connection: borrowing Connection, _ name: String, every interval: Duration
@@ -234,18 +293,27 @@ package struct Files: Sendable {
     ) throws -> [FileResult] {
         guard !steps.isEmpty else { return [] }
         let json = JSON.write(.array(steps.map(\.json)))
-        let rows = try connection.repeatable {
+        return try connection.repeatable {
             try connection.query(
                 """
                 SELECT r.* FROM \(sql: function("record_files", "record_refetches"))(
                     \(run.runID)::uuid, \(run.clockOffset)::interval, \(json)::jsonb) r
-                """)
+                """
+            ).map { try FileResult($0, ordinal: try $0.optionalInt("ordinal")) }
         }
-        return try rows.map { row in
-            FileResult(
-                jobID: try row.text("job_id"), ordinal: try row.optionalInt("ordinal"),
-                outcome: try row.text("outcome"), action: try row.optionalText("action"),
-                amount: try row.optionalInt64("amount"), detail: try row.optionalText("detail"))
+    }
+
+    /// Delivers a page of jobs, behind `after`, that had to be left because somebody else held them.
+    package func deliverLeft(
+        _ connection: borrowing Connection, after: String, most: Int
+    ) throws -> [FileResult] {
+        try connection.repeatable {
+            try connection.query(
+                """
+                SELECT d.* FROM holdfast.deliver_left(\(run.runID)::uuid,
+                    \(run.clockOffset)::interval, \(after), \(most)::integer) d
+                """
+            ).map { try FileResult($0, ordinal: nil) }
         }
     }
 }

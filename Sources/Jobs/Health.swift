@@ -118,4 +118,32 @@ package struct Health: Sendable {
         }
         return counts
     }
+
+    /// How many callbacks of a provider are looked at, and how far back.
+    private static let streak = 20
+    private static let streakWithin = 10_000
+    /// Fewer may be a stranger's.
+    private static let streakLeast = 3
+
+    /// Providers whose latest callbacks were all refused.
+    package func refusedStreaks(_ connection: borrowing Connection) throws -> [RefusedStreak] {
+        try connection.query(
+            """
+            SELECT provider, count(*) AS callbacks, array_agg(DISTINCT why) AS reasons
+            FROM (SELECT c.provider, c.result, \(raw: CallbackRefusal.why) AS why,
+                    row_number() OVER (PARTITION BY c.provider ORDER BY c.callback_id DESC) AS place
+                FROM (SELECT * FROM holdfast.callback ORDER BY callback_id DESC
+                    LIMIT \(Self.streakWithin)::integer) c
+                WHERE c.drained_at IS NOT NULL) c
+            WHERE place <= \(Self.streak)::integer
+            GROUP BY provider
+            HAVING bool_and(result = 'refused') AND count(*) >= \(Self.streakLeast)::integer
+            ORDER BY provider
+            """
+        ).map { row in
+            RefusedStreak(
+                provider: try row.text("provider"), callbacks: try row.int("callbacks"),
+                reasons: try row.texts("reasons"))
+        }
+    }
 }

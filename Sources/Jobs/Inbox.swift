@@ -66,6 +66,14 @@ package struct CallbackReading: Sendable {
     }
 }
 
+/// What a page of the inbox came to.
+package struct DrainedPage: Sendable {
+    /// Callbacks by result.
+    package var counts: [String: Int] = [:]
+    /// Callbacks that the database refused, which stay unmatched, and what it said.
+    package var setAside: [(callbackID: Int64, problem: String)] = []
+}
+
 /// The callback inbox: read in pages, each in a transaction of its own.
 package struct Inbox: Sendable {
     package static let pageSize = 200
@@ -121,10 +129,25 @@ package struct Inbox: Sendable {
             "SELECT holdfast.keep_webhook_keys(\(provider), \(url), \(document))")
     }
 
-    /// Marks the page as read and wakes the jobs it is about; returns counts by result.
+    /// What was wrong with those of a page that were refused, counted by provider.
+    package func refusals(
+        _ connection: borrowing Connection, of callbackIDs: [Int64]
+    ) throws -> [(provider: String, why: String, count: Int)] {
+        try connection.query(
+            """
+            SELECT c.provider, \(raw: CallbackRefusal.why) AS why, count(*) AS count
+            FROM holdfast.callback c
+            WHERE c.callback_id = ANY (\(callbackIDs)::bigint[])
+                AND c.result = 'refused' AND c.drained_at IS NOT NULL
+            GROUP BY 1, 2 ORDER BY 1, 2
+            """
+        ).map { (try $0.text("provider"), try $0.text("why"), try $0.int("count")) }
+    }
+
+    /// Marks the page as read and wakes the jobs it is about.
     package func drain(
         _ connection: borrowing Connection, _ readings: [CallbackReading]
-    ) throws -> [String: Int] {
+    ) throws -> DrainedPage {
         let json = JSONValue.array(
             readings.map { reading in
                 [
@@ -135,15 +158,19 @@ package struct Inbox: Sendable {
                     "note": .optional(reading.note),
                 ]
             })
-        var counts: [String: Int] = [:]
+        var page = DrainedPage()
         for row in try connection.query(
             """
             SELECT * FROM holdfast.drain_callbacks(\(run.runID)::uuid,
                 \(run.clockOffset)::interval, \(JSON.write(json))::jsonb)
             """)
         {
-            counts[try row.text("result")] = try row.int("count")
+            if let problem = try row.optionalText("problem") {
+                page.setAside.append((try row.int64("callback_id"), problem))
+            } else {
+                page.counts[try row.text("result")] = try row.int("count")
+            }
         }
-        return counts
+        return page
     }
 }

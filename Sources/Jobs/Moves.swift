@@ -11,6 +11,13 @@ package enum PollAnswer: String, Sendable {
     case refusal
 }
 
+/// Whether an answer could be read, as far as its family at the provider is concerned.
+package enum Reading: String, Sendable {
+    case readable, unreadable
+    /// No answer, or one that tells of the provider's own trouble.
+    case silence
+}
+
 /// What a run decided for one job; the database judges it against the row as it then is.
 package struct Move: Equatable, Sendable {
     package var jobID: String
@@ -35,6 +42,12 @@ package struct Move: Equatable, Sendable {
     package var blocked: Blocked?
     package var blockedReason: String?
     package var observation: Observation?
+    /// The family that was asked, and whether what came could be read.
+    package var family: String?
+    package var reading: Reading?
+    /// Set where the move ends something for want of an answer: it is put off while that is the
+    /// provider's trouble.
+    package var cause: Reading?
 
     package init(jobID: String, token: Int64) {
         self.jobID = jobID
@@ -70,6 +83,9 @@ package struct Move: Equatable, Sendable {
         add("blocked", blocked.map { .string($0.rawValue) })
         add("blocked_reason", blockedReason.map { .string($0) })
         add("observation", observation?.json)
+        add("family", family.map { .string($0) })
+        add("reading", reading.map { .string($0.rawValue) })
+        add("cause", cause.map { .string($0.rawValue) })
         return .object(JSONObject(members))
     }
 }
@@ -114,11 +130,14 @@ package struct Observation: Equatable, Sendable {
 /// What became of a move.
 package struct MoveResult: Equatable, Sendable {
     package var jobID: String
-    /// `go`, `lease_lost`, `finished_meanwhile`, `postponed` or `braked`.
+    /// `go`, `lease_lost`, `finished_meanwhile`, `postponed`, `braked`, `refused` (the database would
+    /// not have it, and the job waits for a person) or `locked` (somebody else holds the job or its
+    /// account; nothing changed, and the lease stays).
     package var outcome: String
     /// capture, void, charge, refund or waive; nil when no credits moved.
     package var action: String?
     package var amount: Int64?
+    /// Why it was braked or refused; of a locked one the account, where that is what is held.
     package var detail: String?
     /// For a released move: the state it led to.
     package var newState: String?
@@ -139,15 +158,22 @@ package struct Moves: Sendable {
 
     package init(run: Run) { self.run = run }
 
+    /// Writes moves; what somebody else holds comes back as it was.
+    ///
+    /// - Parameters:
+    ///   - connection: In the transaction that the caller has open.
+    ///   - moves: One for each job.
+    ///   - isPatient: Waits half a second for the moves' accounts: for those of one account, in a
+    ///     transaction of their own.
     package func record(
-        _ connection: borrowing Connection, _ moves: [Move]
+        _ connection: borrowing Connection, _ moves: [Move], isPatient: Bool = false
     ) throws -> [MoveResult] {
         guard !moves.isEmpty else { return [] }
         let json = JSON.write(.array(moves.map(\.json)))
         return try connection.query(
             """
             SELECT r.* FROM holdfast.record_moves(\(run.runID)::uuid, \(run.command),
-                \(run.clockOffset)::interval, \(json)::jsonb) r
+                \(run.clockOffset)::interval, \(json)::jsonb, \(isPatient)) r
             """
         ).map { try MoveResult($0) }
     }

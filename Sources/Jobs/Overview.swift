@@ -23,6 +23,7 @@ package struct Overview: Sendable {
     package var isBytesStoredEstimated = false
     package var filesPending = 0
     package var nearestExpiry: Instant?
+    package var slowFiles: [SlowFiles] = []
     package var callbacksUndrained = 0
     package var oldestCallback: Instant?
     package var providers: [ProviderState] = []
@@ -33,6 +34,16 @@ package struct Overview: Sendable {
         let whole = ended.filter { $0.key != JobState.dismissed.rawValue }.values.reduce(0, +)
         return whole == 0 ? nil : (ended[JobState.delivered.rawValue] ?? 0, whole)
     }
+}
+
+/// Files of one provider whose sources send next to nothing.
+package struct SlowFiles: Equatable, Sendable {
+    package var provider: String
+    package var files: Int
+    /// Of these, the ones that a run is at.
+    package var underWay: Int
+    /// Since when the first of them is slow.
+    package var since: Instant
 }
 
 /// What all hosts know of a provider.
@@ -47,6 +58,21 @@ package struct ProviderState: Equatable, Sendable {
     package var isUsed: Bool
     /// What keeps its lists of tasks from being read, by the first that has a problem.
     package var listProblem: String?
+    /// The last failure, until an answer comes.
+    package var lastError: String?
+    package var lastStatus: Int?
+    /// That failure was about our key.
+    package var isKeyRefused = false
+    /// Its families that nobody can read now.
+    package var unreadable: [UnreadableFamily] = []
+}
+
+extension ProviderState {
+    /// `the key is refused (401)`; nil when it is not.
+    package var keyTrouble: String? {
+        guard isKeyRefused else { return nil }
+        return "the key is refused" + (lastStatus.map { " (\($0 == 200 ? 401 : $0))" } ?? "")
+    }
 }
 
 /// The newest run of a command.
@@ -83,6 +109,7 @@ extension JobQueries {
             try ended(connection, &overview)
             try open(connection, &overview)
             try files(connection, &overview)
+            overview.slowFiles = try slowFiles(connection)
             overview.providers = try providers(connection)
             overview.runs = try lastRuns(connection)
             return overview
@@ -180,14 +207,33 @@ extension JobQueries {
         ).single().int64("bytes")
     }
 
+    /// Files whose sources are slow, by provider.
+    package func slowFiles(_ connection: borrowing Connection) throws -> [SlowFiles] {
+        try connection.query(
+            """
+            SELECT a.provider, count(*) AS files,
+                count(*) FILTER (WHERE a.lease_until > \(sql: now)) AS under_way,
+                \(raw: JobStatus.microseconds("min(a.slow_since)")) AS since_us
+            FROM holdfast.asset a WHERE a.state = 'pending' AND a.slow_since IS NOT NULL
+            GROUP BY a.provider ORDER BY a.provider
+            """
+        ).map { row in
+            SlowFiles(
+                provider: try row.text("provider"), files: try row.int("files"),
+                underWay: try row.int("under_way"), since: try row.instant("since_us"))
+        }
+    }
+
     /// Every provider that the database knows.
     package func providers(_ connection: borrowing Connection) throws -> [ProviderState] {
-        try connection.query(
+        let unreadable = Dictionary(
+            grouping: try UnreadableFamily.all(connection), by: \.provider)
+        return try connection.query(
             """
             SELECT p.provider, p.failures,
                 CASE WHEN p.paused_until > \(sql: now)
                     THEN \(raw: JobStatus.microseconds("p.paused_until")) END AS paused_us,
-                p.pause_reason,
+                p.pause_reason, p.last_error, p.last_status, p.is_key_refused,
                 EXISTS (SELECT FROM holdfast.offer o WHERE o.provider = p.provider) AS is_used,
                 (SELECT concat_ws(': ', nullif(l.endpoint, ''), l.problem)
                     FROM holdfast.task_list l
@@ -196,12 +242,16 @@ extension JobQueries {
             FROM holdfast.provider p ORDER BY p.provider
             """
         ).map { row in
-            ProviderState(
-                name: try row.text("provider"), failures: try row.int("failures"),
+            let name = try row.text("provider")
+            return ProviderState(
+                name: name, failures: try row.int("failures"),
                 pausedUntil: try row.optionalInstant("paused_us"),
                 pauseReason: try row.optionalText("pause_reason"),
                 isUsed: try row.bool("is_used"),
-                listProblem: try row.optionalText("list_problem"))
+                listProblem: try row.optionalText("list_problem"),
+                lastError: try row.optionalText("last_error"),
+                lastStatus: try row.optionalInt("last_status"),
+                isKeyRefused: try row.bool("is_key_refused"), unreadable: unreadable[name] ?? [])
         }
     }
 

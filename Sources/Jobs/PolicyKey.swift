@@ -86,6 +86,16 @@ package struct PolicyKey: Equatable, Sendable {
         .init(
             "transfer_limit", .duration(mayBeZero: false), .installation, "one file's transfer"),
         .init("max_file_bytes", .bytes, .installation, "one file"),
+        .init("min_rate", .bytes, .installation, "bytes a second below which a source is slow"),
+        .init(
+            "slow_after", .duration(mayBeZero: false), .installation,
+            "how long a source sends less than min_rate before it is slow"),
+        .init(
+            "verify_share", .percent, .installation,
+            "the share of the files stored within 30 days that each night looks at"),
+        .init(
+            "verify_bytes", .bytes, .installation,
+            "what a night reads of files whose checksum the store does not tell"),
         .init(
             "list_every", .duration(mayBeZero: false), .provider,
             "how often a provider's list of tasks is read"),

@@ -152,7 +152,7 @@ package struct StoredFiles: Sendable {
         "a.job_id, a.ordinal, a.object_key, a.bytes, a.sha256, "
         + JobStatus.microseconds("a.stored_at") + " AS stored_us"
 
-    private static func file(_ row: Row) throws -> StoredFile {
+    static func file(_ row: Row) throws -> StoredFile {
         StoredFile(
             jobID: try row.text("job_id"), ordinal: try row.int("ordinal"),
             objectKey: try row.text("object_key"), bytes: try row.int64("bytes"),

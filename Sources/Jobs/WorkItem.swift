@@ -29,6 +29,8 @@ package struct WorkItem: Equatable, Sendable {
     package var silences: Int
     /// Answers in a row that called our request wrong.
     package var refusals: Int
+    /// How long no answer has told anything about the task; nil when the last one did.
+    package var unheardFor: Duration?
     package var deadlineHasPassed: Bool
     package var watchHasEnded: Bool
     package var expectedOutputs: Int
@@ -47,7 +49,8 @@ package struct WorkItem: Equatable, Sendable {
         endpoint: String? = nil, taskID: String? = nil, taskEndpoint: String? = nil,
         otherOpenTasks: Int = 0, createdAt: Instant, wasSubmitting: Bool = false,
         wasHeardOf: Bool = false, retriggers: Int = 0, silences: Int = 0, refusals: Int = 0,
-        deadlineHasPassed: Bool = false, watchHasEnded: Bool = false, expectedOutputs: Int = 1,
+        unheardFor: Duration? = nil, deadlineHasPassed: Bool = false, watchHasEnded: Bool = false,
+        expectedOutputs: Int = 1,
         stuckAfter: Duration = .seconds(300), backoffMaximum: Duration = .seconds(300),
         unsubmittedAfter: Duration = .seconds(120), retriggerAttempts: Int = 3,
         voidsOnSilence: Bool = false, now: Instant
@@ -70,6 +73,7 @@ package struct WorkItem: Equatable, Sendable {
         self.retriggers = retriggers
         self.silences = silences
         self.refusals = refusals
+        self.unheardFor = unheardFor
         self.deadlineHasPassed = deadlineHasPassed
         self.watchHasEnded = watchHasEnded
         self.expectedOutputs = expectedOutputs
@@ -96,6 +100,7 @@ extension WorkItem {
             createdAt: try row.instant("created_us"), wasSubmitting: try row.bool("submitting"),
             wasHeardOf: try row.bool("alive"), retriggers: try row.int("retriggers"),
             silences: try row.int("silences"), refusals: try row.int("refusals"),
+            unheardFor: try row.optionalDuration("unheard_us"),
             deadlineHasPassed: try row.bool("deadline_passed"),
             watchHasEnded: try row.bool("watch_ended"),
             expectedOutputs: try row.int("expected_outputs"),

@@ -22,16 +22,25 @@ package struct BreakBook: Sendable {
 
     package init(run: Run) { self.run = run }
 
-    /// Keeps a page of findings; returns how many were not known before.
+    /// Keeps a page of findings; returns how many were not known before, and which the database would
+    /// not have.
     package func record(
         _ connection: borrowing Connection, _ found: [FoundBreak]
-    ) throws -> Int {
-        try connection.query(
-            """
-            SELECT opened FROM holdfast.record_breaks(\(run.runID)::uuid, \(run.clockOffset)::interval,
-                \(Self.array(found))::jsonb)
-            """
-        ).single().int("opened")
+    ) throws -> (opened: Int, refused: [String]) {
+        var refused: [String] = []
+        let opened = try connection.repeatable(found) {
+            try connection.query(
+                """
+                SELECT opened FROM holdfast.record_breaks(\(run.runID)::uuid,
+                    \(run.clockOffset)::interval, \(Self.array($0))::jsonb)
+                """
+            ).single().int("opened")
+        } refused: {
+            refused.append(
+                "break \($0.kind) of \($0.subject) could not be kept: \($1.message) (\($1.sqlState))"
+            )
+        }
+        return (opened.reduce(0, +), refused)
     }
 
     /// Without those that a person has resolved with the same facts.
@@ -72,23 +81,36 @@ package struct BreakBook: Sendable {
         _ connection: borrowing Connection, _ planned: [FoundBreak], digest: String
     ) throws -> [FixOutcome] {
         var outcomes: [FixOutcome] = []
-        for start in stride(from: 0, to: planned.count, by: 50) {
-            let batch = Array(planned[start..<min(start + 50, planned.count)])
-            outcomes += try connection.query(
-                """
-                SELECT class, subject, outcome, settled, amount, detail
-                FROM holdfast.fix_breaks(\(run.runID)::uuid, \(run.clockOffset)::interval,
-                    \(digest), \(Self.array(batch))::jsonb)
-                """
-            ).map { row in
-                FixOutcome(
-                    kind: try row.text("class"), subject: try row.text("subject"),
-                    outcome: try row.text("outcome"), settled: try row.optionalText("settled"),
-                    credits: try row.optionalInt64("amount"),
-                    detail: try row.optionalText("detail"))
+        for one in planned {
+            do {
+                outcomes += try connection.repeatable { try fix(connection, one, digest) }
+            } catch let error as PostgresError where error.isRowTrouble {
+                outcomes.append(
+                    FixOutcome(
+                        kind: one.kind, subject: one.subject, outcome: "refused", settled: nil,
+                        credits: nil, detail: error.description))
             }
         }
         return outcomes
+    }
+
+    /// One fix, in a transaction of its own: it locks one job and one account, waits for neither, and
+    /// what the database refuses is that fix alone.
+    private func fix(
+        _ connection: borrowing Connection, _ one: FoundBreak, _ digest: String
+    ) throws -> [FixOutcome] {
+        try connection.query(
+            """
+            SELECT class, subject, outcome, settled, amount, detail
+            FROM holdfast.fix_breaks(\(run.runID)::uuid, \(run.clockOffset)::interval,
+                \(digest), \(Self.array([one]))::jsonb)
+            """
+        ).map { row in
+            FixOutcome(
+                kind: try row.text("class"), subject: try row.text("subject"),
+                outcome: try row.text("outcome"), settled: try row.optionalText("settled"),
+                credits: try row.optionalInt64("amount"), detail: try row.optionalText("detail"))
+        }
     }
 
     /// The digest of a plan: the same for the same fixes in the same books.

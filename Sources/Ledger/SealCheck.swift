@@ -25,12 +25,17 @@ package enum SealCheck {
         ).map { try $0.text("day") }
     }
 
-    /// The days that each night looks at again: the last one that was sealed.
-    package static func recentDays(_ connection: borrowing Connection) throws -> [String] {
+    /// The days that each night looks at again, the oldest first: the last one that was sealed, and
+    /// each whose seal was found broken, so that such a break closes only when its day is right again.
+    package static func daysToRecheck(_ connection: borrowing Connection) throws -> [String] {
         try connection.query(
             """
-            SELECT to_char(day, 'YYYY-MM-DD') AS day FROM holdfast.business_day
-            WHERE state = 'sealed' ORDER BY holdfast.business_day.day DESC LIMIT 1
+            SELECT to_char(d.day, 'YYYY-MM-DD') AS day FROM holdfast.business_day d
+            WHERE d.state = 'sealed' AND (
+                d.day = (SELECT max(l.day) FROM holdfast.business_day l WHERE l.state = 'sealed')
+                OR to_char(d.day, 'YYYY-MM-DD') IN (SELECT b.subject FROM holdfast.break b
+                    WHERE b.class = 'seal-broken' AND b.closed_at IS NULL))
+            ORDER BY d.day
             """
         ).map { try $0.text("day") }
     }
@@ -84,7 +89,7 @@ package enum SealCheck {
         let value: JSONValue = [
             "class": "seal-broken", "subject": .string(finding.day), "also": [],
             "detail": .string("the books of \(finding.day): \(problem)"),
-            "fix": .string("keep everything as it is; then holdfast books verify"),
+            "fix": .string("holdfast books verify  # and keep everything as it is"),
             "evidence": ["problem": .string(problem)],
         ]
         return try matching.found(JSON.write(value))

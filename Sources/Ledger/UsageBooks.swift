@@ -8,6 +8,8 @@ package struct UsageCounts: Equatable, Sendable {
     package var known: Int64 = 0
     /// Known under the same name with other content, and not told before.
     package var conflicts: Int64 = 0
+    /// The database would not have them: the names of lines, each with its reason.
+    package var refused: [String] = []
 
     package init() {}
 
@@ -15,6 +17,7 @@ package struct UsageCounts: Equatable, Sendable {
         new += other.new
         known += other.known
         conflicts += other.conflicts
+        refused += other.refused
     }
 }
 
@@ -128,16 +131,30 @@ package struct UsageBooks: Sendable {
         _ connection: borrowing Connection, provider: String, source: Source, importID: Int64?,
         _ offers: [UsageOffer]
     ) throws -> UsageCounts {
-        let json = JSON.write(.array(offers.map(\.json)))
-        let row = try connection.repeatable {
-            try connection.query(
-                """
-                SELECT * FROM holdfast.record_usage(\(runID)::uuid, \(actor), \(provider),
-                    \(source.rawValue), \(importID)::bigint, \(json)::jsonb,
-                    \(clockOffset)::interval)
-                """
-            ).single()
+        var refused: [String] = []
+        let parts = try connection.repeatable(offers) {
+            try write(connection, provider, source, importID, $0)
+        } refused: {
+            refused.append("line \($0.lineKey): \($1.message) (\($1.sqlState))")
         }
+        var counts = UsageCounts()
+        for part in parts { counts.add(part) }
+        counts.refused = refused
+        return counts
+    }
+
+    private func write(
+        _ connection: borrowing Connection, _ provider: String, _ source: Source,
+        _ importID: Int64?, _ offers: [UsageOffer]
+    ) throws -> UsageCounts {
+        let json = JSON.write(.array(offers.map(\.json)))
+        let row = try connection.query(
+            """
+            SELECT * FROM holdfast.record_usage(\(runID)::uuid, \(actor), \(provider),
+                \(source.rawValue), \(importID)::bigint, \(json)::jsonb,
+                \(clockOffset)::interval)
+            """
+        ).single()
         var counts = UsageCounts()
         counts.new = try row.int64("new_lines")
         counts.known = try row.int64("known_lines")

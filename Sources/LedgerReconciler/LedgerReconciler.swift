@@ -48,7 +48,12 @@ struct LedgerReconciler: JobCommand {
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
         let (common, day, apply) = (common, day, apply)
         return try JobFrame.perform(context, common) { connection, job in
-            if !common.dryRun { try NightUsage.fetch(context, connection, job.run) }
+            var problem: RunReport.Problem?
+            if !common.dryRun {
+                try NightUsage.fetch(context, connection, job.run)
+                problem = try NightFiles.look(
+                    context, connection, job.run, timeBudget: common.timeBudget)
+            }
             var books = try Reconciliation(
                 job.run, connect: { try Connection(context) },
                 shouldStop: { StopSignal.isRaised }
@@ -56,6 +61,7 @@ struct LedgerReconciler: JobCommand {
             .perform(
                 connection, day: day, apply: apply, isDryRun: common.dryRun,
                 version: Version.current)
+            if let problem { books.run.add(problem, status: .needsPerson) }
             if !common.dryRun {
                 try NightReports.publish(context, connection, job.run, asked: day, &books.run)
             }

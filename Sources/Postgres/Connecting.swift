@@ -14,11 +14,33 @@ enum Connecting {
     static func open(
         url: String, timeout: Duration, applicationName: String
     ) throws(PostgresError) -> Opened {
-        try checkForm(of: url)
-        let started = start([
-            ("dbname", url), ("fallback_application_name", applicationName),
-            ("client_encoding", "UTF8"),
-        ])
+        let options = try options(of: url)
+        _ = wireFormat
+        let hosts = HostList(options, timeout: timeout)
+        var failures: [PostgresError] = []
+        for attempt in hosts.attempts {
+            do throws(PostgresError) {
+                return try open(
+                    url: url, attempt, timeout: hosts.timeout, applicationName: applicationName)
+            } catch {
+                // A server that answered has spoken for all, unless it is only starting or stopping.
+                guard error.isConnectionLoss, hosts.attempts.count > 1 else { throw error }
+                failures.append(error)
+            }
+        }
+        throw failed(
+            failures.map { "\($0.place) \($0.message)" }.joined(separator: "; "),
+            place: "the hosts of the URL")
+    }
+
+    private static func open(
+        url: String, _ attempt: HostList.Parameters, timeout: Duration, applicationName: String
+    ) throws(PostgresError) -> Opened {
+        let started = start(
+            [
+                ("dbname", url), ("fallback_application_name", applicationName),
+                ("client_encoding", "UTF8"),
+            ] + attempt)
         guard let handle = started else {
             throw failed("out of memory", place: "the database")
         }
@@ -39,13 +61,33 @@ enum Connecting {
         }
     }
 
+    /// Dates and times cross the wire in one form, whatever server, role or host prefer.
+    ///
+    /// libpq sends both with its first packet, where poolers know them too.
+    private static let wireFormat: Void = {
+        setenv("PGDATESTYLE", "ISO, YMD", 1)
+        setenv("PGTZ", "UTC", 1)
+    }()
+
+    /// What the URL says, by keyword.
+    ///
     /// libpq's own error for a malformed URL quotes it, password and all; hence a check beforehand.
-    private static func checkForm(of url: String) throws(PostgresError) {
+    private static func options(of url: String) throws(PostgresError) -> [String: String] {
+        if let complaint = AddressCheck.complaint(url) { throw unreadable(complaint) }
         var complaint: UnsafeMutablePointer<CChar>?
-        let options = url.contains("\0") || url.isEmpty ? nil : PQconninfoParse(url, &complaint)
+        let parsed = url.contains("\0") || url.isEmpty ? nil : PQconninfoParse(url, &complaint)
         if let complaint { PQfreemem(complaint) }
-        guard let options else { throw unreadable() }
-        PQconninfoFree(options)
+        guard let parsed else { throw unreadable() }
+        defer { PQconninfoFree(parsed) }
+        var options: [String: String] = [:]
+        var option = parsed
+        while let keyword = option.pointee.keyword {
+            if let value = option.pointee.val {
+                options[String(cString: keyword)] = String(cString: value)
+            }
+            option += 1
+        }
+        return options
     }
 
     private static func start(_ options: [(name: String, value: String)]) -> OpaquePointer? {
@@ -108,15 +150,17 @@ enum Connecting {
             ("No such file", "no such socket"), ("timed out", "connection timed out"),
             ("No route", "no route to the host"), ("unreachable", "network unreachable"),
             ("Permission denied", "no permission for the socket"),
+            ("read-only", "it accepts no writes now (target_session_attrs)"),
+            ("standby", "it is a standby, or is none (target_session_attrs)"),
         ]
         let reason = reasons.first { said.contains($0.0) }?.1 ?? "it closed the connection"
         return failed(reason, place: place)
     }
 
-    private static func unreadable() -> PostgresError {
-        PostgresError(
-            .url, operation: "connect", message: "the database URL cannot be read",
-            place: "the database")
+    private static func unreadable(
+        _ why: String = "the database URL cannot be read"
+    ) -> PostgresError {
+        PostgresError(.url, operation: "connect", message: why, place: "the database")
     }
 
     private static func failed(_ message: String, place: String) -> PostgresError {

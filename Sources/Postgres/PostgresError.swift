@@ -42,9 +42,15 @@ package struct PostgresError: Error, Equatable, Sendable {
     /// The connection could not be made or is gone; nothing later on it will work.
     package var isConnectionLoss: Bool {
         if cause == .connection { return true }
-        return sqlState.hasPrefix("08")
-            || ["57P01", "57P02", "57P03", "57P05", "53300"].contains(sqlState)
+        return sqlState.hasPrefix("08") || Self.endings.contains(sqlState)
     }
+
+    /// With these the server ends a session, or has none to give: idle in a transaction (25P03), a
+    /// transaction that took too long (25P04), shut down (57P01 to 57P03), the database dropped
+    /// (57P04), an idle session (57P05), too many connections (53300).
+    private static let endings: Set<String> = [
+        "25P03", "25P04", "57P01", "57P02", "57P03", "57P04", "57P05", "53300",
+    ]
 
     /// The server does not let this login in, or has no such database.
     package var isLoginFailure: Bool { sqlState.hasPrefix("28") || sqlState == "3D000" }
@@ -54,12 +60,19 @@ package struct PostgresError: Error, Equatable, Sendable {
         ["40001", "40P01", "55P03", "57014", "53200"].contains(sqlState)
     }
 
+    /// The trouble of one row, so that the row is set aside and the others go on: what the database's
+    /// own `holdfast.is_row_trouble` says, of errors that it never got to see.
+    package var isRowTrouble: Bool {
+        cause == .statement && sqlState.utf8.count == 5 && sqlState != "42501"
+            && !["08", "25", "28", "40", "53", "55", "57", "58"].contains(sqlState.prefix(2))
+    }
+
     /// The error as the end of a command: exit status, stable code, and what to do about it.
     package var failure: Failure {
         if cause == .url {
             return Failure(
                 .configuration, code: "database_url",
-                "HOLDFAST_DATABASE_URL (or DATABASE_URL) is not a PostgreSQL URL; "
+                "HOLDFAST_DATABASE_URL (or DATABASE_URL) is not a PostgreSQL URL: \(message); "
                     + "write it as postgres://user:password@host:5432/database")
         }
         if cause == .tls {
@@ -67,6 +80,9 @@ package struct PostgresError: Error, Equatable, Sendable {
                 .configuration, code: "database_tls",
                 "no encrypted connection to \(place): \(message); "
                     + "correct sslmode or sslrootcert in HOLDFAST_DATABASE_URL")
+        }
+        if sqlState == "3D000" {
+            return missingDatabase
         }
         if isLoginFailure {
             return Failure(
@@ -107,6 +123,15 @@ package struct PostgresError: Error, Equatable, Sendable {
                 .defect, code: "database_error",
                 "the database refused \"\(operation)\": \(message)\(state)")
         }
+    }
+
+    /// `place` ends with the database's name.
+    private var missingDatabase: Failure {
+        let slash = place.lastIndex(of: "/") ?? place.endIndex
+        return Failure(
+            .configuration, code: "database_login",
+            "there is no database \"\(place[slash...].dropFirst())\" at \(place[..<slash]); correct "
+                + "the name in HOLDFAST_DATABASE_URL, or create the database")
     }
 
     private var state: String { sqlState.isEmpty ? "" : " (SQLSTATE \(sqlState))" }

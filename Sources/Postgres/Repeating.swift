@@ -25,4 +25,29 @@ extension Connection {
             }
         }
     }
+
+    /// Writes rows in one transaction; where the database refuses one of them, it is found by halves,
+    /// and the others are written without it.
+    ///
+    /// - Parameters:
+    ///   - rows: In the order in which they are written.
+    ///   - write: Writes some of them; called in a transaction of its own, again and again.
+    ///   - refused: Told of each row that was left out, and why.
+    /// - Returns: What each call that held returned.
+    package borrowing func repeatable<Row, R>(
+        _ rows: [Row], write: ([Row]) throws -> R, refused: (Row, PostgresError) -> Void
+    ) throws -> [R] {
+        do {
+            return [try repeatable { try write(rows) }]
+        } catch let error as PostgresError where error.isRowTrouble {
+            guard rows.count > 1 else {
+                guard let row = rows.first else { throw error }
+                refused(row, error)
+                return []
+            }
+            let half = rows.count / 2
+            return try repeatable(Array(rows[..<half]), write: write, refused: refused)
+                + repeatable(Array(rows[half...]), write: write, refused: refused)
+        }
+    }
 }

@@ -40,6 +40,11 @@ struct Main: ParsableCommand {
     @Flag(help: "End when standard input reaches its end or the parent process dies.")
     var exitWithStdin = false
 
+    static func main() {
+        StandardStreams.fill()
+        main(nil)
+    }
+
     func run() throws {
         do {
             try serve()

@@ -44,11 +44,23 @@ extension RunReport {
                 Problem(
                     jobID: result.jobID, code: "braked",
                     message: "would \(result.action ?? "settle") \(result.amount ?? 0) credits; "
-                        + "\(result.detail ?? "a brake"); look first, then holdfast policy release-brake"
+                        + "\(result.detail ?? "a brake"); look first with holdfast job show "
+                        + "\(result.jobID); if it is right: holdfast policy release-brake --job "
+                        + "\(result.jobID); if not, holdfast job requeue \(result.jobID) asks again"
                 ),
                 status: .needsPerson)
         case "postponed":
-            count("still_running")
+            // Put off: because of a callback that waits, or because of the provider's trouble.
+            count(outcome == "abandoned" ? "still_running" : "unknown")
+        case "refused":
+            count("set_aside")
+            add(
+                Problem(
+                    jobID: result.jobID, code: "refused",
+                    message: "set aside, because the database refused what was decided: "
+                        + "\(result.detail ?? "it did not say why"); "
+                        + "see holdfast job show \(result.jobID)"),
+                status: .needsPerson)
         default:
             count(result.outcome)
         }

@@ -89,10 +89,14 @@ package enum Rules {
             if item.watchHasEnded, isOver {
                 move.answer = .silence
                 move.endsWatch = true
+                move.cause = .silence
                 return Decision(move, "unknown")
             }
-            if item.watchHasEnded, item.silences + 1 >= silenceLimit {
-                return endInSilence(&move, item)
+            if item.watchHasEnded, !verdict.isUnreadable || item.voidsOnSilence,
+                item.silences + 1 >= silenceLimit
+            {
+                let wait = learnNothing(&move, item, verdict, &chance).move.wait
+                return endInSilence(&move, item, wait)
             }
             return learnNothing(&move, item, verdict, &chance)
         }
@@ -179,11 +183,30 @@ package enum Rules {
                 + (verdict.errorMessage ?? "no reason given")
             return Decision(move, "set_aside")
         }
+        if verdict.isUnreadable, item.deadlineHasPassed,
+            item.state.isUndecided, !(item.voidsOnSilence && item.state == .timedOut),
+            let unheardFor = item.unheardFor, unheardFor >= item.stuckAfter
+        {
+            // The job's own trouble, unless the database knows of others: then it is put off.
+            move.blocked = .person
+            move.cause = .unreadable
+            move.blockedReason =
+                "nobody can read what \(item.provider) answers about this task: "
+                + (verdict.errorMessage ?? "no reason given")
+            return Decision(move, "set_aside")
+        }
         return Decision(move, "unknown")
     }
 
-    private static func endInSilence(_ move: inout Move, _ item: WorkItem) -> Decision {
+    /// Sets a job aside that heard nothing through its whole watch, or voids it if policy says so.
+    private static func endInSilence(
+        _ move: inout Move, _ item: WorkItem, _ wait: Duration?
+    ) -> Decision {
         move.answer = .silence
+        move.cause = .silence
+        move.wait = wait
+        move.blocked = nil
+        move.blockedReason = nil
         if item.voidsOnSilence {
             move.newState = .abandoned
             move.revision = item.revision
@@ -194,5 +217,15 @@ package enum Rules {
         move.blockedReason =
             "the watch window ended without a healthy answer; the hold stands until a person decides"
         return Decision(move, "set_aside")
+    }
+}
+
+extension JobState {
+    /// Somebody waits for what comes of its task.
+    fileprivate var isUndecided: Bool {
+        switch self {
+        case .created, .submitted, .running, .timedOut: true
+        default: false
+        }
     }
 }

@@ -102,7 +102,7 @@ extension StorageMirror {
             end.name = key
             end.bytes = bytes
         case .retry(_, let message), .lost(let message): end.reason = message
-        case .begun, .complete, .refreshed: return
+        case .begun, .complete, .refreshed, .slow: return
         }
         wiring.progress(.ended(end))
     }

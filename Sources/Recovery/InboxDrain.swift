@@ -11,6 +11,7 @@ struct InboxDrain {
     private let wiring: Wiring
     private let inbox: Inbox
     private var ring: KeyRing
+    private var refusals = Refusals()
 
     init(_ wiring: Wiring) {
         self.wiring = wiring
@@ -20,7 +21,7 @@ struct InboxDrain {
 
     /// What one look at a page came to.
     private enum Step {
-        case drained(through: Int64, [String: Int])
+        case drained(through: Int64, DrainedPage, Refusals)
         /// Keys have to be had first, with no row locked meanwhile.
         case needsKeys(of: String, isRenewal: Bool)
         case empty
@@ -35,6 +36,7 @@ struct InboxDrain {
         into report: inout RunReport
     ) throws {
         var last: Int64 = 0
+        defer { refusals.report(&report) }
         while !wiring.shouldStop(), ContinuousClock.now < deadline {
             switch try connection.repeatable({ try step(connection, after: last) }) {
             case .empty:
@@ -43,9 +45,18 @@ struct InboxDrain {
                 guard case .published(let url) = wiring.proof.signer(provider)?.key else { return }
                 try ring.load(
                     provider, url: url, isRenewal: isRenewal, connection, into: &report)
-            case .drained(let through, let counts):
+            case .drained(let through, let page, let refused):
                 last = through
-                for (result, number) in counts {
+                refusals.add(refused)
+                for (callbackID, problem) in page.setAside {
+                    report.add(
+                        .init(
+                            code: "callback_set_aside",
+                            message: "callback \(callbackID) could not be read in: \(problem); it "
+                                + "waits unmatched, see holdfast callback show \(callbackID)"),
+                        status: .needsPerson)
+                }
+                for (result, number) in page.counts {
                     // A refused callback stays unmatched for everybody who counts.
                     let word = result == "refused" ? "unmatched" : result
                     report.count("callbacks_\(word)", number)
@@ -70,7 +81,54 @@ struct InboxDrain {
             }
             readings.append(received.reading(checks))
         }
-        return .drained(through: through, try inbox.drain(connection, readings))
+        let drained = try inbox.drain(connection, readings)
+        var refused = Refusals()
+        for callback in page { refused.read[callback.provider, default: 0] += 1 }
+        if drained.counts["refused"] != nil {
+            let refusals = try inbox.refusals(connection, of: page.map(\.callbackID))
+            for refusal in refusals {
+                refused.counts[refusal.provider, default: [:]][refusal.why] = refusal.count
+            }
+        }
+        return .drained(through: through, drained, refused)
+    }
+}
+
+/// Callbacks that were refused by their proof, of those that a run read.
+private struct Refusals {
+    /// Callbacks read, by provider.
+    var read: [String: Int] = [:]
+    /// Those refused, by provider and by what was wrong.
+    var counts: [String: [String: Int]] = [:]
+
+    mutating func add(_ other: Refusals) {
+        read.merge(other.read, uniquingKeysWith: +)
+        counts.merge(other.counts) { $0.merging($1, uniquingKeysWith: +) }
+    }
+
+    /// One alone may be a stranger's.
+    private static let least = 2
+
+    /// Whoever mistypes a secret loses every callback: when most of a provider's are refused, a
+    /// person has to look.
+    func report(_ report: inout RunReport) {
+        for (provider, reasons) in counts.sorted(by: { $0.key < $1.key }) {
+            report.refusedCallbacks.merge(reasons, uniquingKeysWith: +)
+            let refused = reasons.values.reduce(0, +)
+            let all = read[provider, default: 0]
+            guard refused >= Self.least, refused * 2 > all else { continue }
+            let name = provider.isEmpty ? "nobody that was named" : provider
+            report.add(
+                .init(
+                    code: "callbacks_refused",
+                    message: "\(refused) of \(all) callbacks of \(name) were refused ("
+                        + RunReport.words(reasons) + "): "
+                        + CallbackRefusal.meaning(Array(reasons.keys), provider: provider)
+                        + "; look at them with: holdfast callback list --result refused"
+                        + (provider.isEmpty ? "" : " --provider \(provider)"),
+                    subject: provider),
+                status: .needsPerson)
+        }
     }
 }
 

@@ -20,6 +20,8 @@ final class Landing: DownloadSink {
         case streaming
         /// Every byte is with the store, which makes them durable and then visible.
         case storing
+        /// The store did not take it; whose trouble that is will be told.
+        case troubled
     }
 
     var item: FileItem
@@ -48,6 +50,11 @@ final class Landing: DownloadSink {
     /// What the source said when it refused the file, and whether that can mean that it is gone.
     var refusal = (reason: "", isGone: false)
     var resumption = Resumption()
+    /// Its source sends too little to keep a place among the others.
+    var isSlow: Bool
+    var pace = Pace()
+    /// The source waits for us: the store has no room.
+    private(set) var isPaused = false
     /// Other objects that were found at the file's keys.
     var conflicts = 0
 
@@ -55,11 +62,22 @@ final class Landing: DownloadSink {
     /// When it was first fetched in this run; its time limit counts from here.
     var firstFetch: ContinuousClock.Instant?
 
+    /// All that is asked of the store for this file.
+    let session: Session
+    /// The part of it that is not the upload's: what an earlier attempt left, and waits.
+    let steps: Session
     private let whenReady: () -> Void
 
-    /// - Parameter whenReady: Called by the sink when the type can be told.
-    init(_ item: FileItem, limitBytes: Int64, whenReady: @escaping () -> Void) {
+    /// - Parameters:
+    ///   - session: A part of the run's, of this file's own.
+    ///   - whenReady: Called by the sink when the type can be told.
+    init(
+        _ item: FileItem, limitBytes: Int64, _ session: Session, whenReady: @escaping () -> Void
+    ) {
+        self.session = session
+        steps = session.part()
         self.item = item
+        isSlow = item.isSlow
         self.limitBytes = limitBytes
         self.whenReady = whenReady
     }
@@ -84,6 +102,12 @@ final class Landing: DownloadSink {
         check = nil
         received = 0
         resumption.forget()
+    }
+
+    /// Ends all that is asked of the store; what was begun there in vain is removed.
+    func stop() {
+        steps.cancel()
+        upload?.cancel()
     }
 
     /// Whether a broken transfer is worth another try in this run: more than one only where it
@@ -116,8 +140,14 @@ final class Landing: DownloadSink {
     }
 
     func receive(_ bytes: UnsafeRawBufferPointer) -> SinkAnswer {
+        let answer = take(bytes)
+        isPaused = if case .pause = answer { true } else { false }
+        return answer
+    }
+
+    private func take(_ bytes: UnsafeRawBufferPointer) -> SinkAnswer {
         switch phase {
-        case .settling, .storing: return .stop
+        case .settling, .storing, .troubled: return .stop
         case .ready, .opening: return .pause
         case .head:
             head.append(contentsOf: bytes)
@@ -158,7 +188,7 @@ final class Landing: DownloadSink {
 
     /// Opens the upload; `whenChanged` as in `ObjectStore.begin`.
     func open(
-        _ store: any ObjectStore, _ session: Session, whenChanged: @escaping () -> Void
+        _ store: any ObjectStore, whenChanged: @escaping () -> Void
     ) throws(Failure) {
         guard let object else { return }
         upload = try store.begin(object, session, whenChanged: whenChanged)

@@ -165,12 +165,21 @@ struct ListWalk: ~Copyable {
             let problem = "HTTP \(response.status), and no list that can be read"
             return try leave(walk, problem, connection)
         }
-        let adopted = try connection.repeatable { [lists, wiring] in
-            try lists.record(
-                connection, provider: name, endpoint: walk.endpoint,
-                page.tasks.compactMap { Self.sighted($0, wiring.callbackSecret) })
+        var refused: [RunReport.Problem] = []
+        let adopted = try connection.repeatable(
+            page.tasks.compactMap { Self.sighted($0, wiring.callbackSecret) }
+        ) { [lists] in
+            try lists.record(connection, provider: name, endpoint: walk.endpoint, $0)
+        } refused: {
+            refused.append(
+                .init(
+                    code: "listed_task_refused",
+                    message: "task \($0.taskID), which \(name) lists, could not be taken in: "
+                        + "\($1.message) (\($1.sqlState)); the others were, and each walk tries it again"
+                ))
         }
-        for (taskID, jobID) in adopted {
+        for problem in refused { report.add(problem, status: .needsPerson) }
+        for (taskID, jobID) in adopted.joined() {
             wiring.tell("job \(jobID): task \(taskID) found in the list of \(name)")
         }
         walk.pages += 1

@@ -77,7 +77,7 @@ extension StorageMirror {
         switch landing.phase {
         case .head: landing.phase = .ready
         case .streaming: try finishIfEnded(landing, connection)
-        case .settling, .ready, .opening, .storing: break
+        case .settling, .ready, .opening, .storing, .troubled: break
         }
     }
 
@@ -105,7 +105,7 @@ extension StorageMirror {
         {
             let wait = Backoff(base: .milliseconds(500), maximum: .seconds(10))
                 .wait(attempt: landing.resumption.count + 1, using: &chance)
-            session.after(wait) { [desk] in desk.put(landing, .mayResume) }
+            landing.steps.after(wait) { [desk] in desk.put(landing, .mayResume) }
             return
         }
         if error.code == .blockedAddress {

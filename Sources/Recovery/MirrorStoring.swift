@@ -23,7 +23,9 @@ extension StorageMirror {
                 try storeFailed(landing, failure, connection)
             case .published(let key, .success(let result)):
                 switch result {
-                case .published: due.stored.append((landing, key))
+                case .published:
+                    storeTrouble.succeeded()
+                    due.stored.append((landing, key))
                 case .alreadyThere(let other) where other == landing.digest:
                     landing.upload?.cancel()
                     try recordThere(landing, key, connection)
@@ -47,19 +49,6 @@ extension StorageMirror {
             try recordThere(landing, there.key, connection)
         case .success: fetch(landing)
         }
-    }
-
-    /// The store refused this file, or cannot take any.
-    mutating func storeFailed(
-        _ landing: Landing, _ failure: Failure, _ connection: borrowing Connection
-    ) throws {
-        guard failure.status == .needsPerson else { throw failure }
-        if failure.code != UploadFailure.gone {
-            report.add(
-                .init(jobID: landing.item.jobID, code: failure.code, message: failure.message),
-                status: .needsPerson)
-        }
-        try putOff(landing, failure.message, connection)
     }
 
     // MARK: Steps
@@ -125,7 +114,11 @@ extension StorageMirror {
     }
 
     private mutating func open(_ landing: Landing, _ connection: borrowing Connection) throws {
-        try landing.open(target.store, session) { [desk] in desk.put(landing, .changed) }
+        do {
+            try landing.open(target.store) { [desk] in desk.put(landing, .changed) }
+        } catch {
+            return try storeFailed(landing, error, connection)
+        }
         try goOn(landing, connection)
     }
 
@@ -159,7 +152,7 @@ extension StorageMirror {
             let name = "\(result.jobID)/\(result.ordinal ?? -1)"
             guard let landing = landings.removeValue(forKey: name) else { continue }
             drop(landing)
-            landing.upload?.cancel()
+            landing.stop()
             landing.upload = nil
             report.count("lease_lost")
         }
@@ -212,8 +205,12 @@ extension StorageMirror {
     ) throws {
         landing.conflicts += 1
         guard landing.conflicts <= 100, let first = landing.key else {
-            throw Failure(
-                .unavailable, code: "object_conflict", "a hundred other objects are at \(key)")
+            return try storeFailed(
+                landing,
+                Failure(
+                    .needsPerson, code: "object_conflict",
+                    "a hundred other objects are at \(key) and the keys behind it; none was "
+                        + "touched; look who puts them there"), connection)
         }
         let next = first.alternative(landing.conflicts)
         report.add(
@@ -278,35 +275,19 @@ extension StorageMirror {
                 // The upload's handlers hold the landing, and the landing the upload.
                 landing.upload = nil
                 if kept.contains(step.item.name) { tellEnd(landing, step, word) }
-            case .begun, .complete, .refreshed: break
+            case .begun, .complete, .refreshed, .slow: break
             }
         }
         for result in results {
             switch result.outcome {
-            case "begun", "complete": break
+            case "begun", "complete", "slow": break
             case "refreshed":
                 report.count(word)
                 wiring.tell("file \(result.jobID)/\(result.ordinal ?? 0): \(word)")
             case "stored", "lost", "retry":
                 report.count(word)
-            case "braked":
-                report.count("braked")
-                report.add(
-                    .init(
-                        jobID: result.jobID, code: "braked",
-                        message:
-                            "would \(result.action ?? "settle") \(result.amount ?? 0) credits; "
-                            + "\(result.detail ?? "a brake"); look first, then holdfast policy release-brake"
-                    ),
-                    status: .needsPerson)
             default:
-                if result.action == nil || result.action != "void" || result.outcome != "delivered"
-                {
-                    report.count(result.outcome)
-                }
-                if let action = result.action, let word = RunReport.creditWords[action] {
-                    report.add(credits: result.amount ?? 0, as: word)
-                }
+                report.take(delivery: result)
             }
         }
     }

@@ -20,8 +20,10 @@ package enum OrphanRecovery {
                     connection, most: releasedPage, jobIDs: selection.jobIDs)
             }
             released.examined += Set(results.map(\.jobID)).count
-            released.take(results, [:], .recover)
-            if results.count < releasedPage { break }
+            let done = results.filter { $0.outcome != "locked" }
+            released.take(done, [:], .recover)
+            // What another run holds up comes back each time.
+            if results.count < releasedPage || done.isEmpty { break }
         }
         let lost = try lostSubmissions(connection, wiring, selection)
         var report = try Polling(wiring, pass: .recover, selection: selection).run(connection)

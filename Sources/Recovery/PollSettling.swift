@@ -9,7 +9,8 @@ extension Polling {
     // MARK: Deciding
 
     mutating func settle(
-        _ question: Question, _ verdict: Verdict, status: Int?, body: [UInt8]
+        _ question: Question, _ verdict: Verdict, status: Int?, body: [UInt8],
+        error: HTTPError? = nil
     ) {
         var question = question
         if case .retrigger(let attempt) = question.kind {
@@ -17,11 +18,17 @@ extension Polling {
                 trigger: question, attempt: attempt, problem: verdict.errorMessage, status: nil)
         }
         let provider = question.item.provider
-        tallies[provider, default: AnswerTally()].add(
-            isFailure: verdict.isProviderFailure, retryAfter: verdict.retryAfter)
+        var tally = tallies[provider] ?? AnswerTally()
+        tally.add(
+            verdict.tallied(jobID: question.item.jobID, error: error),
+            retryAfter: verdict.retryAfter)
         if verdict.isProviderFailure {
             lastFailures[provider] = ProviderTrouble(status: status, message: verdict.errorMessage)
+            tally.lastFailure = .init(
+                status: status, message: verdict.errorMessage,
+                isKeyRefused: verdict.credentialsRefused)
         }
+        tallies[provider] = tally
         if verdict.credentialsRefused { refusedKeys[provider, default: 0] += 1 }
         if verdict.isHealthy || verdict.taskIsUnknownHere { healthy.insert(provider) }
         switch question.learn(verdict, status: status, body: body) {
@@ -110,9 +117,10 @@ extension Polling {
         decided = []
         tallies = [:]
         oldestDecision = nil
+        if let held = suspect, batch.contains(where: { $0.item.jobID == held }) { suspect = nil }
         let outcomes = Dictionary(
             batch.map { ($0.item.jobID, $0.decision) }, uniquingKeysWith: { first, _ in first })
-        report.take(results, outcomes, pass)
+        take(results, batch, outcomes)
         for (provider, pause) in opened {
             leftAlone.insert(provider)
             report.add(
@@ -121,7 +129,7 @@ extension Polling {
                     message: "\(provider) is left alone for \(DurationText.describe(pause)) after "
                         + "too many failures in a row (policy breaker_failures)"
                         + (lastFailures[provider].map { "; the last: \($0)" } ?? "")
-                        + "; its jobs keep their state"),
+                        + "; its jobs keep their state", subject: provider),
                 status: .unavailable)
         }
     }
@@ -129,17 +137,30 @@ extension Polling {
     mutating func renewIfDue(_ connection: borrowing Connection) throws {
         guard ContinuousClock.now - lastRenewal >= wiring.run.lease / 4 else { return }
         lastRenewal = .now
-        let held = asking.values.map(\.item) + waiting.map(\.item) + decided.map(\.item)
         try claims.renew(connection, held)
     }
 
     /// Ends early: what was decided is written, every other lease is given back.
+    ///
+    /// A call to the application's trigger cannot be taken back. Its answer is waited for a while; a
+    /// job without one keeps its lease, so that nobody calls for it again meanwhile.
     mutating func giveBack(_ connection: borrowing Connection) throws {
-        let open = asking.values.map(\.item) + waiting.map(\.item)
-        for tag in asking.keys { client?.cancel(tag: tag) }
+        let questions = asking.filter { !$0.value.isTrigger }
+        for tag in questions.keys {
+            client?.cancel(tag: tag)
+            asking[tag] = nil
+        }
+        let open =
+            questions.values.map(\.item) + waiting.map(\.item)
+            + unresolved.map(\.question.item) + unasked
+        (waiting, unresolved, unasked) = ([], [], [])
+        let until = ContinuousClock.now + Self.lastAnswers
+        while !asking.isEmpty, .now < until { collect(wait: Self.bucketPause, connection) }
         if !decided.isEmpty { try record(connection) }
+        try postpone(connection, heldUp)
+        heldUp = []
         try claims.release(connection, open)
-        report.examined -= open.count
+        report.examined -= open.count + asking.count
     }
 
     /// Tells a person that a key does not work: at once where the provider's word can be taken, after
@@ -155,9 +176,9 @@ extension Polling {
             report.add(
                 .init(
                     code: "credentials_refused",
-                    message: "\(name) refused our credentials \(count) times and accepted them "
-                        + "never; check \(variables), and with the provider that the key is "
-                        + "active; its jobs keep their state"),
+                    message: "\(name) refused our credentials \(count) times and never accepted "
+                        + "them; check \(variables), and with the provider that the key is "
+                        + "active; its jobs keep their state", subject: name),
                 status: .configuration)
         }
     }

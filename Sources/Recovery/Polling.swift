@@ -14,8 +14,12 @@ struct Polling: ~Copyable {
     /// Decisions are written when so many wait, or the oldest has waited so long.
     static let batchSize = 200
     static let batchDelay = Duration.milliseconds(150)
+    /// How long a run that is stopped waits for what it cannot take back.
+    static let lastAnswers = Duration.seconds(5)
     /// The pause before another look at a bucket that was empty.
     static let bucketPause = Duration.milliseconds(100)
+    /// Jobs that become due again in one transaction.
+    static let againPage = 1000
 
     let wiring: Wiring
     let pass: Pass
@@ -34,6 +38,12 @@ struct Polling: ~Copyable {
     var nextTag = 0
     var decided: [(item: WorkItem, decision: Decision)] = []
     var oldestDecision: ContinuousClock.Instant?
+    /// Decisions about jobs whose account or row somebody else holds.
+    var heldUp: [HeldUpDecision] = []
+    /// When they are tried again.
+    var nextTry = ContinuousClock.now
+    /// How long this run may still wait for accounts.
+    var patience = HeldUpDecision.patience
     var tallies: [String: AnswerTally] = [:]
     var refusedKeys: [String: Int] = [:]
     /// The last failure of each provider, for the message of its breaker.
@@ -46,6 +56,16 @@ struct Polling: ~Copyable {
     var nextClaim = ContinuousClock.now
     /// Named jobs that were claimed already.
     var asked: Set<String> = []
+    /// The job under way that earlier runs did not survive; one at a time.
+    var suspect: String?
+    /// What this host suffers from, by the provider that it cannot reach, or none for all of them.
+    var hostTroubles: [String: HTTPError] = [:]
+    /// Questions to hosts whose names could not be resolved, until it is known whose trouble that is.
+    var unresolved: [(question: Question, error: HTTPError)] = []
+    /// Providers whose name could not be resolved while others answered.
+    var nameless: Set<String> = []
+    /// Claimed, and not asked about because of it.
+    var unasked: [WorkItem] = []
     var report = RunReport()
 
     init(_ wiring: Wiring, pass: Pass, selection: Selection) {
@@ -60,7 +80,29 @@ struct Polling: ~Copyable {
     }
 
     consuming func run(_ connection: borrowing Connection) throws -> RunReport {
+        do {
+            try work(connection)
+        } catch {
+            // A run that ends early has not crashed: where the connection still works, its claims do
+            // not count.
+            try? claims.release(connection, held)
+            throw error
+        }
+        noteRefusedCredentials()
+        noteHostTroubles()
+        try noteUnreadable(connection)
+        return report
+    }
+
+    /// What this run has claimed and not written down.
+    var held: [WorkItem] {
+        asking.values.map(\.item) + waiting.map(\.item) + decided.map(\.item) + unasked
+            + unresolved.map(\.question.item) + heldUp.map(\.item)
+    }
+
+    private mutating func work(_ connection: borrowing Connection) throws {
         var mayClaim = !askable.isEmpty
+        if mayClaim { try askAgain(connection) }
         while true {
             if wiring.shouldStop() {
                 try giveBack(connection)
@@ -73,18 +115,33 @@ struct Polling: ~Copyable {
                 // Nothing due, or nothing more wanted: what is in flight is finished.
                 mayClaim = claim.hasMore && isWithinBudget && wantsMore
             }
-            if asking.isEmpty, waiting.isEmpty, decided.isEmpty {
+            settleUnresolved()
+            try giveBackUnasked(connection)
+            try tryAgain(connection)
+            if asking.isEmpty, waiting.isEmpty, decided.isEmpty, heldUp.isEmpty {
+                // What was learned may be a reason to ask about more.
+                if !mayClaim, isWithinBudget, wantsMore, !askable.allSatisfy({ isUnreachable($0) })
+                {
+                    mayClaim = try askAgain(connection)
+                }
                 guard mayClaim else { break }
                 if isThrottled { Pause.wait(Self.bucketPause) }
                 continue
             }
             try startWaiting(connection)
+            if asking.isEmpty, waiting.isEmpty, decided.isEmpty { Pause.wait(Self.bucketPause) }
             collect(wait: asking.isEmpty ? .zero : Self.bucketPause, connection)
             try recordIfDue(connection)
             try renewIfDue(connection)
         }
-        noteRefusedCredentials()
-        return report
+    }
+
+    /// Has jobs asked about again that rest or were set aside for want of an answer.
+    @discardableResult
+    private mutating func askAgain(_ connection: borrowing Connection) throws -> Bool {
+        guard selection.jobIDs.isEmpty else { return false }
+        return try claims.askAgain(
+            connection, version: wiring.version, most: Self.againPage) > 0
     }
 
     private var isWithinBudget: Bool {
@@ -103,7 +160,9 @@ struct Polling: ~Copyable {
         ).mapValues(\.count)
         guard ContinuousClock.now >= nextClaim else { return (true, true) }
         // Small claims while much is in flight would only cost round trips.
-        let rooms = askable.shuffled().map {
+        let reachable = askable.filter { !isUnreachable($0) }
+        guard !reachable.isEmpty else { return (false, false) }
+        let rooms = reachable.shuffled().map {
             ($0, share(of: $0) - underWay[$0, default: 0], share(of: $0))
         }
         .filter { $0.1 >= max($0.2 / 4, 1) }.map { ($0.0, $0.1) }
@@ -115,7 +174,10 @@ struct Polling: ~Copyable {
         // Named jobs are due whatever their thresholds say, but once in a run.
         let named = selection.jobIDs.filter { !asked.contains($0) }
         guard selection.jobIDs.isEmpty || !named.isEmpty else { return (false, false) }
-        let claim = try claims.claim(connection, rooms: rooms, most: most, jobIDs: named)
+        let claim = try claims.claim(
+            connection, rooms: rooms, most: most, jobIDs: named,
+            maySuspect: suspect == nil)
+        if let found = claim.suspect { suspect = found }
         if !named.isEmpty { asked.formUnion(claim.items.map(\.jobID)) }
         for jobID in claim.setAside {
             report.count("set_aside")
@@ -130,8 +192,9 @@ struct Polling: ~Copyable {
         let found = Set(claim.items.map(\.provider))
         lively = found.union(underWay.keys).union(lively.subtracting(rooms.map(\.0)))
         for item in claim.items { try begin(item, connection) }
-        if claim.isThrottled { nextClaim = .now + Self.bucketPause }
-        return (claim.isThrottled || rooms.count < askable.count, claim.isThrottled)
+        // The next suspect is due as soon as this one has its answer.
+        if claim.isThrottled, claim.suspect == nil { nextClaim = .now + Self.bucketPause }
+        return (claim.isThrottled || rooms.count < reachable.count, claim.isThrottled)
     }
 
     /// How many questions to a provider may be under way: an equal share for each that has work, so
@@ -174,6 +237,7 @@ struct Polling: ~Copyable {
             } else {
                 report.count("finished_meanwhile")
                 try claims.release(connection, [item])
+                if suspect == item.jobID { suspect = nil }
             }
         }
     }
@@ -188,7 +252,8 @@ struct Polling: ~Copyable {
             client?.start(request, tag: nextTag)
             asking[nextTag] = question
         } catch let error as HTTPError {
-            settle(question, .failed(error), status: nil, body: [])
+            if isOfThisHost(error, question) { return }
+            settle(question, .failed(error), status: nil, body: [], error: error)
         } catch {
             let failure = error as? Failure
             report.add(
@@ -235,13 +300,14 @@ struct Polling: ~Copyable {
         waiting = left
     }
 
-    private mutating func collect(wait: Duration, _ connection: borrowing Connection) {
+    mutating func collect(wait: Duration, _ connection: borrowing Connection) {
         guard let completions = client?.step(wait: wait) else { return }
         for completion in completions {
             guard let question = asking.removeValue(forKey: completion.tag) else { continue }
             switch completion.result {
             case .failure(let error):
-                settle(question, .failed(error), status: nil, body: [])
+                if isOfThisHost(error, question) { continue }
+                settle(question, .failed(error), status: nil, body: [], error: error)
             case .success(let response):
                 if case .retrigger(let attempt) = question.kind {
                     settle(retrigger: question, attempt: attempt, response)
@@ -260,7 +326,7 @@ struct Polling: ~Copyable {
         let now = wiring.wallClock()
         let verdict = question.verdict(provider, response, now: now)
         if question.needsResult(after: Answer(response), verdict, provider, now: now) {
-            tallies[name, default: AnswerTally()].add(isFailure: false, retryAfter: nil)
+            tallies[name, default: AnswerTally()].add(.healthy, retryAfter: nil)
             healthy.insert(name)
             waiting.append(question)
         } else {

@@ -10,6 +10,11 @@ struct Question {
         case retrigger(attempt: Int)
     }
 
+    /// Whether it is no question but a call to the application to start the job.
+    var isTrigger: Bool {
+        if case .retrigger = kind { true } else { false }
+    }
+
     /// Tries at one endpoint while our credentials are refused, each with fresh ones.
     static let credentialTries = 3
 
@@ -120,6 +125,8 @@ extension Question {
             decision = Rules.recover(item, best.verdict, using: &chance)
         }
         if best.verdict.isHealthy { decision.move.taskEndpoint = endpoint }
+        decision.move.family = endpoint
+        decision.move.reading = best.verdict.reading
         decision.move.observation = Observation(
             source: source, httpStatus: best.status, verdict: best.verdict,
             evidence: best.body.isEmpty ? nil : Evidence.redact(best.body),
@@ -132,7 +139,29 @@ extension Question {
 extension Verdict {
     /// Whether the circuit breaker counts this answer as a failure of the provider.
     var isProviderFailure: Bool {
-        state == .unknown && errorClass == .transient && !taskIsUnknownHere
+        state == .unknown && errorClass == .transient && !taskIsUnknownHere && !isUnreadable
+    }
+
+    /// What the answer tells of the family that was asked: also one that refuses was read.
+    var reading: Reading {
+        if state == .unknown, errorClass == .transient, !taskIsUnknownHere {
+            return isUnreadable ? .unreadable : .silence
+        }
+        return .readable
+    }
+
+    /// What the answer counts as.
+    ///
+    /// - Parameter error: Why no answer came, where none did.
+    func tallied(jobID: String, error: HTTPError?) -> AnswerTally.Answer {
+        guard state == .unknown, errorClass == .transient, !taskIsUnknownHere else {
+            return .healthy
+        }
+        if isUnreadable { return .unreadable }
+        let isAboutUs =
+            credentialsRefused
+            || error.map { [.resolve, .connect, .tls].contains($0.code) } ?? false
+        return isAboutUs ? .refusal : .failure(jobID: jobID)
     }
 
     /// A request that brought no answer at all.

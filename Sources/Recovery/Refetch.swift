@@ -84,9 +84,8 @@ package struct Refetch {
         let findings = try verify(connection, before)
         let orders = before.compactMap { Self.order($0, findings[$0.ordinal]) }
         let waits = job.state == .succeeded && before.contains { $0.state == .pending }
-        guard !orders.isEmpty || before.contains(where: { $0.state == .pending }) else {
-            throw Self.allFine(job, before)
-        }
+        let isOpen = before.contains { $0.state == .pending || $0.state == .dropped }
+        guard !orders.isEmpty || isOpen else { throw Self.allFine(job, before) }
         try requireProvider(job)
         let starts =
             orders.isEmpty
@@ -122,7 +121,7 @@ package struct Refetch {
     private static func order(_ file: AssetSummary, _ finding: ObjectFinding?) -> RefetchOrder? {
         let reason: String
         switch (file.state, finding) {
-        case (.pending, _): return nil
+        case (.pending, _), (.dropped, _): return nil
         case (.lost, _): reason = "it was lost" + (file.errorMessage.map { ": \($0)" } ?? "")
         case (.stored, .missing): reason = "its object is missing"
         case (.stored, .differs(let bytes, let sha256)):
@@ -162,7 +161,8 @@ extension Refetch {
         var file = RefetchedFile(
             before: before, finding: finding, outcome: .fine, after: after)
         switch start {
-        case nil where before.state == .pending && job.state != .succeeded:
+        case nil where before.state == .dropped,
+            nil where before.state == .pending && job.state != .succeeded:
             file.outcome = .never
         case nil where before.state != .pending: break
         case .changed: file.outcome = .changed
@@ -187,6 +187,7 @@ extension Refetch {
             case .stored: file.outcome = .stored
             case .lost: file.outcome = .gone
             case .pending: file.outcome = job.blocked == nil ? .putOff : .blocked
+            case .dropped: file.outcome = .never
             }
             file.reason = after.errorMessage
         }

@@ -77,11 +77,23 @@ extension StorageMirror {
             connection)
     }
 
+    /// Addresses that end within this time may use what is kept of the provider's rate.
+    private static let urgentWithin = Duration.seconds(3600)
+
     private mutating func send(
         _ request: Request, for rescue: Rescue, _ connection: borrowing Connection
     ) throws {
-        guard try limits.take(connection, provider: rescue.item.provider, wanted: 1) == 1 else {
-            return try putOff(rescue, "the provider's rate is used up", connection)
+        let item = rescue.item
+        // An address that nobody knows the end of may end now.
+        let isUrgent = (item.sourceExpiresAt ?? item.now) <= item.now + Self.urgentWithin
+        let taken = try limits.take(
+            connection, provider: item.provider, wanted: 1, isUrgent: isUrgent)
+        guard taken == 1 else {
+            return try putOff(
+                rescue,
+                taken == nil
+                    ? "the provider is left alone for now" : "the provider's rate is used up",
+                connection)
         }
         var request = request
         request.timeout = wiring.run.requestTimeout

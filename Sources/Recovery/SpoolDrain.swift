@@ -76,7 +76,7 @@ struct SpoolDrain {
         let kept: [Intake.Spooled]
         do {
             kept = try connection.repeatable { try batch.map { try Intake.keep(connection, $0) } }
-        } catch let error as PostgresError where Self.isAboutContent(error) {
+        } catch let error as PostgresError where error.isRowTrouble {
             guard batch.count == 1 else {
                 // One of them cannot be stored; it must not hold up the others.
                 for callback in batch { try keep(connection, [callback], into: &report) }
@@ -90,11 +90,6 @@ struct SpoolDrain {
             try spool.remove(callback.spoolID)
             wiring.tell("spooled callback \(callback.spoolID): \(result.rawValue)")
         }
-    }
-
-    /// A text that the database's encoding has no letters for, or a value beyond its limits.
-    private static func isAboutContent(_ error: PostgresError) -> Bool {
-        error.sqlState.hasPrefix("22") || error.sqlState.hasPrefix("54")
     }
 
     private func setAside(

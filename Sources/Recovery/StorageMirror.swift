@@ -45,6 +45,15 @@ package struct StorageMirror: ~Copyable {
     /// Files that are leased to this run already, and wait for room.
     var waiting: [FileItem]
     var lastRenewal = ContinuousClock.now
+    /// Files that the store did not take, until it is told whose trouble that is.
+    var troubled: [(landing: Landing, failure: Failure)] = []
+    var storeTrouble = StoreTrouble()
+    var troubledSince: ContinuousClock.Instant?
+    /// When a source is slow; nil until the first file is claimed.
+    var paceLimit: PaceLimit?
+    var lastPaceLook = ContinuousClock.now
+    /// The run has given its place up, and only ends what it has begun.
+    var hasLeftPlace = false
     var claims = FileClaims.first
     /// The only file under way is one that earlier runs did not survive.
     var holdsSuspect = false
@@ -71,7 +80,7 @@ package struct StorageMirror: ~Copyable {
             while true {
                 if wiring.shouldStop() {
                     try giveBack(connection)
-                    break
+                    return report
                 }
                 if claims != .over { try claimMore(connection) }
                 if landings.isEmpty {
@@ -81,8 +90,11 @@ package struct StorageMirror: ~Copyable {
                 }
                 try collect(connection)
                 try readNews(connection)
+                try lookAtPaces(connection)
+                try judgeTroubled(connection)
                 try writeSteps(connection)
                 try renewIfDue(connection)
+                try leavePlaceIfSpent(connection)
                 tellTotals()
             }
         } catch let failure as Failure
@@ -91,8 +103,9 @@ package struct StorageMirror: ~Copyable {
             // The store is full or gone: no file is lost by it, all leases go back.
             try giveBack(connection)
             report.add(.init(code: failure.code, message: failure.message), status: failure.status)
+            return report
         }
-        session.settle(within: .seconds(10))
+        session.settle(within: Self.lastAnswers)
         return report
     }
 
@@ -114,13 +127,14 @@ package struct StorageMirror: ~Copyable {
             selection.jobIDs.isEmpty || !named.isEmpty
         else { return claims = .over }
         // Those that are in the store hold nothing up any more.
-        let room = min(selection.concurrency - landings.count + due.stored.count, left)
+        let slow = landings.values.count { $0.isSlow }
+        let room = min(selection.concurrency - landings.count + slow + due.stored.count, left)
         let isWorthIt = landings.isEmpty || room >= max(selection.concurrency / 4, 1)
-        guard room > 0, isWorthIt else { return }
+        guard room > 0, isWorthIt, !storeTrouble.isHolding else { return }
         let claim = try files.claim(
-            connection, most: room, alone: claims.isAlone, jobIDs: named,
-            providers: selection.providers)
-        if claim.items.count < room { taken.formUnion(named) }
+            connection, most: room, mostSlow: min(slowPlaces - slow, left - room),
+            alone: claims.isAlone, jobIDs: named, providers: selection.providers)
+        if claim.ordinaryItems < room { taken.formUnion(named) }
         report(setAside: claim.setAside)
         begin(claim.items)
         holdsSuspect = claim.isSuspect
@@ -143,8 +157,8 @@ package struct StorageMirror: ~Copyable {
         report.examined += items.count
         tally.claimed(items)
         for item in items {
-            let landing = Landing(item, limitBytes: wiring.run.maxFileBytes) { [session] in
-                session.interrupt()
+            let landing = Landing(item, limitBytes: wiring.run.maxFileBytes, session.part()) {
+                [session] in session.interrupt()
             }
             if files.purpose == .refetch {
                 // It goes to the key that the asset has, or to one behind it.
@@ -160,12 +174,12 @@ package struct StorageMirror: ~Copyable {
         let item = landing.item
         guard let key = item.objectKey.flatMap(ObjectKey.init) else { return fetch(landing) }
         let isComplete = item.sha256 != nil && item.bytes != nil
-        target.store.discard(uploadID: item.uploadID, key: key, session) {
-            [desk, session, store = target.store] result in
+        target.store.discard(uploadID: item.uploadID, key: key, landing.steps) {
+            [desk, store = target.store] result in
             guard case .success = result, isComplete else {
                 return desk.put(landing, .settled(result.map { nil }))
             }
-            store.find(key, session) { desk.put(landing, .settled($0)) }
+            store.find(key, landing.steps) { desk.put(landing, .settled($0)) }
         }
     }
 
@@ -183,7 +197,9 @@ package struct StorageMirror: ~Copyable {
         else { return }
         var result: Result<Int, Failure>?
         let age = wiring.run.clockOffset - leftoverAge
-        target.store.discardAll(begunBefore: wiring.wallClock() + age, session) { result = $0 }
+        let removal = session.part()
+        defer { removal.cancel() }
+        target.store.discardAll(begunBefore: wiring.wallClock() + age, removal) { result = $0 }
         session.run { result != nil || wiring.shouldStop() }
         let count = try result?.get() ?? 0
         if count > 0 { wiring.tell("\(count) uploads that were never completed were given up") }
@@ -197,18 +213,36 @@ package struct StorageMirror: ~Copyable {
         try files.renew(connection, landings.values.map(\.item) + waiting)
     }
 
+    /// What is under way when a run ends gets so long for its answers.
+    private static let lastAnswers = Duration.seconds(10)
+
+    /// Ends everything, and gives the leases back: each once the last request for its file has ended,
+    /// because the store may yet do what it was asked.
+    ///
+    /// Of a file whose request does not end in time the lease is kept, and ends by itself.
     private mutating func giveBack(_ connection: borrowing Connection) throws {
-        try recordStored(connection)
-        for landing in landings.values { landing.upload?.cancel() }
+        for landing in landings.values { landing.stop() }
         for tag in transfers.keys { session.cancel(tag: tag) }
         for tag in rescues.keys { session.cancel(tag: tag) }
-        let items = landings.values.map(\.item) + waiting
-        landings = [:]
-        waiting = []
         transfers = [:]
         rescues = [:]
-        // Also those that were on their way to the store when it failed.
-        try files.release(connection, items)
+        try recordStored(connection)
+        try releaseEnded(connection)
+        guard !landings.isEmpty else { return }
+        try files.renew(connection, landings.values.map(\.item))
+        session.settle(within: Self.lastAnswers)
+        try releaseEnded(connection)
+        for name in landings.keys.sorted() {
+            wiring.tell("file \(name): the store has not answered; its lease ends by itself")
+        }
+    }
+
+    /// Gives back the leases of files for which nothing is under way at the store.
+    private mutating func releaseEnded(_ connection: borrowing Connection) throws {
+        let ended = landings.values.filter(\.session.isIdle)
+        for landing in ended { landings[landing.item.name] = nil }
+        try files.release(connection, ended.map(\.item) + waiting)
+        waiting = []
     }
 }
 
@@ -227,8 +261,8 @@ enum FileClaims: Equatable {
     func next(after claim: FileClaim, room: Int) -> FileClaims {
         switch self {
         case .first where claim.isSuspect || !claim.setAside.isEmpty: .many(suspectsLeft: true)
-        case .first: claim.items.count >= room ? .many(suspectsLeft: false) : .over
-        case .many(let suspectsLeft) where claim.items.count < room: suspectsLeft ? .last : .over
+        case .first: claim.ordinaryItems >= room ? .many(suspectsLeft: false) : .over
+        case .many(let suspectsLeft) where claim.ordinaryItems < room: suspectsLeft ? .last : .over
         case .last where claim.isEmpty: .over
         case .many, .last, .over: self
         }

@@ -17,6 +17,7 @@ package enum StuckSweep {
         try inbox.run(connection, until: deadline, into: &drained)
         var report = try Polling(wiring, pass: .sweep, selection: selection).run(connection)
         for (outcome, number) in drained.outcomes { report.count(outcome, number) }
+        report.refusedCallbacks = drained.refusedCallbacks
         for problem in drained.problems { report.add(problem, status: drained.status) }
         return report
     }

@@ -36,7 +36,8 @@ package struct VerifiedFile: Equatable, Sendable {
 
 /// Reads objects back, several at a time, and compares each with what the database says of it.
 ///
-/// It writes nothing, and remembers nothing of a file that it is done with.
+/// It writes nothing, and remembers nothing of a file that it is done with. Where it is not to read
+/// everything, it first asks the store what it has, and reads only where that proves nothing.
 package struct Verification {
     /// Objects read at once.
     package static let readsAtOnce = 8
@@ -47,12 +48,17 @@ package struct Verification {
     private let session: Session
     private let shouldStop: () -> Bool
     private let desk: VerificationDesk
+    private let mayRead: ((StoredFile) -> Bool)?
 
-    /// - Parameter watch: Gets the bytes read so far, as often as there is news.
+    /// - Parameters:
+    ///   - mayRead: Asked before an object is read of which the store tells length and no checksum;
+    ///     nil to read all. Then what the store does not show is `unreadable`, whatever its failure.
+    ///   - watch: Gets the bytes read so far, as often as there is news.
     package init(
         _ store: any ObjectStore, _ session: Session, shouldStop: @escaping () -> Bool,
-        watch: @escaping (Int64) -> Void = { _ in }
+        mayRead: ((StoredFile) -> Bool)? = nil, watch: @escaping (Int64) -> Void = { _ in }
     ) {
+        self.mayRead = mayRead
         self.store = store
         self.session = session
         self.shouldStop = shouldStop
@@ -84,7 +90,7 @@ package struct Verification {
                     break
                 }
                 atOnce += 1
-                read(file)
+                look(at: file)
             }
             guard atOnce > 0 else { return }
             if desk.isEmpty {
@@ -92,10 +98,10 @@ package struct Verification {
                 _ = session.step(wait: .milliseconds(250))
             }
             for (file, result) in desk.takeAll() {
-                let finding = try Self.finding(file, result)
+                let finding = try finding(file, result)
                 let present = finding == .ok ? file : try current(file)
                 if let present, present != file {
-                    read(present)
+                    look(at: present)
                     continue
                 }
                 atOnce -= 1
@@ -105,25 +111,58 @@ package struct Verification {
         }
     }
 
-    private func read(_ file: StoredFile, attempt: Int = 1) {
+    private func look(at file: StoredFile) {
         guard let key = ObjectKey(file.objectKey) else {
             let problem = "\(file.objectKey) is no key that this build writes"
             return desk.put(
                 file, .failure(Failure(.needsPerson, code: "object_key_unknown", problem)))
         }
-        let backoff = Backoff(base: .milliseconds(500), maximum: .seconds(5))
-        store.find(key, session, progress: { [desk] in desk.add($0) }) { [self] result in
-            guard case .failure(let failure) = result, failure.status == .unavailable,
-                attempt < Self.attempts
-            else { return desk.put(file, result.map { $0?.digest }) }
-            var chance = SystemRandomNumberGenerator()
-            session.after(backoff.wait(attempt: attempt, using: &chance)) {
-                read(file, attempt: attempt + 1)
+        guard let mayRead else { return read(file, key) }
+        ask(file, { [self] in store.glance(at: key, session, then: $0) }) { [self] glance in
+            // An answer without words may mean that something else is missing than the object.
+            guard let glance else { return read(file, key) }
+            if Int64(glance.bytes) != file.bytes {
+                desk.put(file, .success(Digest(bytes: glance.bytes, sha256: "")))
+            } else if let told = glance.sha256 {
+                desk.put(file, .success(Digest(bytes: glance.bytes, sha256: told)))
+            } else if mayRead(file) {
+                read(file, key)
+            } else {
+                desk.put(file, .success(Digest(bytes: glance.bytes, sha256: file.sha256)))
             }
         }
     }
 
-    private static func finding(
+    private func read(_ file: StoredFile, _ key: ObjectKey) {
+        ask(
+            file,
+            { [self] in store.find(key, session, progress: { [desk] in desk.add($0) }, then: $0) }
+        ) { [desk] in desk.put(file, .success($0?.digest)) }
+    }
+
+    /// Asks again while the store is unavailable; what it fails with at last is on the desk.
+    private func ask<Value>(
+        _ file: StoredFile,
+        _ question: @escaping (_ then: @escaping (Result<Value, Failure>) -> Void) -> Void,
+        attempt: Int = 1, then: @escaping (Value) -> Void
+    ) {
+        let backoff = Backoff(base: .milliseconds(500), maximum: .seconds(5))
+        question { [self] result in
+            switch result {
+            case .success(let value): then(value)
+            case .failure(let failure):
+                guard failure.status == .unavailable, attempt < Self.attempts else {
+                    return desk.put(file, .failure(failure))
+                }
+                var chance = SystemRandomNumberGenerator()
+                session.after(backoff.wait(attempt: attempt, using: &chance)) { [self] in
+                    ask(file, question, attempt: attempt + 1, then: then)
+                }
+            }
+        }
+    }
+
+    private func finding(
         _ file: StoredFile, _ result: Result<Digest?, Failure>
     ) throws(Failure) -> ObjectFinding {
         switch result {
@@ -131,7 +170,7 @@ package struct Verification {
         case .success(let digest?):
             let isSame = digest.sha256 == file.sha256 && Int64(digest.bytes) == file.bytes
             return isSame ? .ok : .differs(bytes: Int64(digest.bytes), sha256: digest.sha256)
-        case .failure(let failure) where failure.status == .needsPerson:
+        case .failure(let failure) where failure.status == .needsPerson || mayRead != nil:
             return .unreadable(failure.message)
         case .failure(let failure): throw failure
         }

@@ -21,6 +21,8 @@ package struct Wiring: Sendable {
     package var shouldStop: @Sendable () -> Bool
     /// A line for people who asked for more: free of secrets, signed queries and prompts.
     package var tell: @Sendable (String) -> Void
+    /// The version of this program: another one may read what this one could not.
+    package var version = ""
     /// How files come along, for whoever watches.
     package var progress: @Sendable (FileProgress) -> Void = { _ in }
 

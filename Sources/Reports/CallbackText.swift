@@ -44,6 +44,12 @@ package enum CallbackText {
         table.add("tasks", tasks(callback))
         table.add("checks", callback.secretCheck ?? "not made yet")
         for (name, result) in checks(detail) { table.add("  " + name, result) }
+        if callback.result == .refused {
+            table.add("means", meaning(detail))
+            table.add(
+                "next",
+                "holdfast callback replay \(callback.callbackID) --force  # if you vouch for it")
+        }
         if let note = callback.note { table.add("note", note) }
         if let by = callback.replayedBy, let at = callback.replayedAt {
             table.add("read again by", "\(by), \(line(at, callback.now))")
@@ -84,6 +90,20 @@ package enum CallbackText {
         object["body"] = .string(content.body)
         object["body_sha256"] = .string(detail.bodySHA256)
         return .object(object)
+    }
+
+    /// What a refusal says about the settings of whoever sent it and of whoever read it.
+    private static func meaning(_ detail: CallbackDetail) -> String {
+        let wrong = checks(detail).filter { $0.1 == "wrong" }.map(\.0)
+        guard let first = wrong.first else {
+            return "it came without a tag, a secret or a signature; nobody can tell who sent it"
+        }
+        let variable =
+            first == "signature"
+            ? "the webhook key of the host that read it" : "HOLDFAST_CALLBACK_SECRET of that host"
+        return
+            "its \(wrong.joined(separator: " and ")) was made with another secret than \(variable); "
+            + "it woke no job"
     }
 
     private static func tasks(_ callback: CallbackSummary) -> String {

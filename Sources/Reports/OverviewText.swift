@@ -36,6 +36,12 @@ package enum OverviewText {
                 + (overview.nearestExpiry.map {
                     ", nearest expiry \($0) (\(Plain.distance($0, from: now)))"
                 } ?? ""))
+        for slow in overview.slowFiles {
+            numbers.add(
+                "slow files",
+                "\(slow.files) of \(slow.provider) since \(slow.since) "
+                    + "(\(Plain.distance(slow.since, from: now))), \(slow.underWay) under way")
+        }
         numbers.add(
             "callbacks undrained",
             "\(overview.callbacksUndrained)"
@@ -68,6 +74,16 @@ package enum OverviewText {
             ("bytes_stored_estimated", .bool(overview.isBytesStoredEstimated)),
             ("files_pending", .integer(overview.filesPending)),
             ("nearest_expiry", .instant(overview.nearestExpiry)),
+            (
+                "slow_files",
+                .array(
+                    overview.slowFiles.map { slow in
+                        [
+                            "provider": .string(slow.provider), "files": .integer(slow.files),
+                            "under_way": .integer(slow.underWay), "since": .instant(slow.since),
+                        ]
+                    })
+            ),
             ("callbacks_undrained", .integer(overview.callbacksUndrained)),
             ("oldest_callback", .instant(overview.oldestCallback)),
             (
@@ -82,6 +98,9 @@ package enum OverviewText {
                             "paused_until": .instant(provider.pausedUntil),
                             "pause_reason": .optional(
                                 provider.pausedUntil == nil ? nil : provider.pauseReason),
+                            "last_error": .optional(provider.lastError),
+                            "key_refused": .bool(provider.isKeyRefused),
+                            "unreadable": .array(provider.unreadable.map(Self.unreadable)),
                         ]
                     })
             ),
@@ -98,6 +117,13 @@ package enum OverviewText {
                         ]
                     })
             ),
+        ]
+    }
+
+    private static func unreadable(_ family: UnreadableFamily) -> JSONValue {
+        [
+            "endpoint": .string(family.endpoint), "since": .instant(family.since),
+            "jobs": .integer(family.jobs), "last_error": .optional(family.message),
         ]
     }
 
@@ -123,13 +149,21 @@ package enum OverviewText {
                 continue
             }
             var words =
-                provider.failures > 0 ? "\(provider.failures) failures in a row" : "no trouble"
+                provider.failures > 0
+                ? "\(provider.failures) failures in a row"
+                    + (provider.lastError.map { "; the last: \($0)" } ?? "") : "no trouble"
             if let until = provider.pausedUntil {
                 words =
                     "left alone until \(until) (\(Plain.distance(until, from: overview.now))): "
                     + (provider.pauseReason ?? "no reason kept")
             } else if let absent, !absent.isEmpty {
                 words = "set " + absent.joined(separator: " and ")
+            }
+            if let trouble = provider.keyTrouble {
+                words = trouble + (provider.pausedUntil.map { "; left alone until \($0)" } ?? "")
+            }
+            for family in provider.unreadable {
+                words += "; unreadable: \(family.name), \(family.jobs) jobs, since \(family.since)"
             }
             table.add(
                 provider.name, absent.map { $0.isEmpty ? "on" : "off" } ?? "unknown", words)

@@ -37,11 +37,8 @@ package struct RunSummary: Sendable {
     /// One line: `stuck-sweeper: examined 12; 9 succeeded, 1 failed; voided 100 credits`.
     package var line: String {
         var parts = ["examined \(report.examined)"]
-        if !report.outcomes.isEmpty {
-            parts.append(
-                report.outcomes.filter { $0.value != 0 }.sorted { $0.key < $1.key }
-                    .map { "\($0.value) \(words($0.key))" }.joined(separator: ", "))
-        }
+        let outcomes = outcomeWords
+        if !outcomes.isEmpty { parts.append(outcomes.joined(separator: ", ")) }
         if !report.credits.isEmpty {
             parts.append(
                 "credits "
@@ -52,8 +49,29 @@ package struct RunSummary: Sendable {
             + parts.joined(separator: "; ")
     }
 
+    /// `9 succeeded`, by outcome; of callbacks that matched nothing, those whose proof was wrong are
+    /// called refused.
+    private var outcomeWords: [String] {
+        let refused = report.refusedCallbacks.values.reduce(0, +)
+        return report.outcomes.filter { $0.value != 0 }.sorted { $0.key < $1.key }.map {
+            let words = "\($0.value) \(words($0.key))"
+            guard $0.key == "callbacks_unmatched", refused > 0 else { return words }
+            return words + ", of them \(refused) callbacks refused ("
+                + RunReport.words(report.refusedCallbacks) + ")"
+        }
+    }
+
     /// Lines of one kind of problem before the rest is counted: cron sends these by mail.
-    private static let linesPerKind = 3
+    private static let linesPerKind = 10
+
+    /// The command that lists what the lines leave out, by kind.
+    private static let lists = [
+        "braked": "holdfast job list --blocked brake",
+        "crashed": "holdfast job list --blocked crashed",
+        "submission_unknown": "holdfast job list --blocked submission_unknown",
+        "set_aside": "holdfast job list --blocked person",
+        "file_lost": "holdfast asset list --state lost",
+    ]
 
     /// One line for each problem, the first few of a kind.
     package var problemLines: [String] {
@@ -62,14 +80,13 @@ package struct RunSummary: Sendable {
         for problem in report.problems {
             seen[problem.code, default: 0] += 1
             guard seen[problem.code, default: 0] <= Self.linesPerKind else { continue }
-            let job = problem.jobID.map { " job \($0):" } ?? ""
+            let job = problem.jobID.map { " job \(Plain.line($0)):" } ?? ""
             lines.append("\(command):\(job) \(problem.message)")
         }
         for (code, number) in seen.sorted(by: { $0.key < $1.key }) where number > Self.linesPerKind
         {
-            lines.append(
-                "\(command): \(number - Self.linesPerKind) more like that (\(code)); --output json "
-                    + "lists them")
+            let more = "\(command): \(number - Self.linesPerKind) more like that (\(code)); "
+            lines.append(more + (Self.lists[code] ?? "--output json lists them"))
         }
         return lines
     }

@@ -101,6 +101,8 @@ package enum StoryText {
                 + (file.bytes.map { ", " + Plain.bytes($0) } ?? "")
         case "lost":
             "lost: \(file.errorMessage ?? "no reason kept")"
+        case "dropped":
+            "dropped: \(file.errorMessage ?? "no reason kept")"
         default:
             "pending after \(file.attempts) tries"
                 + (file.errorMessage.map { " (\($0))" } ?? "") + ", next "

@@ -74,6 +74,7 @@ package struct RunContext: Sendable {
 package enum Entry {
     /// Reads the command line, runs the command that it names, and exits.
     package static func main(_ root: any ParsableCommand.Type) -> Never {
+        StandardStreams.fill()
         StopSignal.install()
         let status = run(root, arguments: Array(CommandLine.arguments.dropFirst()))
         Output.passing(nil)
@@ -127,8 +128,11 @@ package enum Entry {
         _ root: any ParsableCommand.Type
     ) -> ExitStatus {
         let reporting = command.reporting
+        let isJob = command is any JobCommand
+        var known: Settings?
         do {
             let settings = try Settings(envFile: reporting.envFile)
+            known = settings
             let level: Logger.Level =
                 reporting.verbose ? .debug : reporting.quiet ? .error : .notice
             var log = Logger(label: report.command) { _ in
@@ -144,8 +148,13 @@ package enum Entry {
         } catch {
             let failure = failure(from: error)
             let status = StopSignal.outranking(failure.status)
-            report.say(failure, reporting.logFormat)
-            report.writeJSON(failure, status)
+            let failed = error as? FailedRun
+            if isJob && !report.isDryRun && Damping.applies(reporting) {
+                report.say(failure, failed?.saying, known, reporting.logFormat)
+            } else {
+                report.say(failure, reporting.logFormat)
+            }
+            report.writeJSON(failure, status, failed?.problems ?? [])
             return status
         }
     }
@@ -154,6 +163,7 @@ package enum Entry {
     package static func failure(from error: any Error) -> Failure {
         switch error {
         case let failure as Failure: failure
+        case let failed as FailedRun: failed.failure
         case let error as PostgresError: error.failure
         default: Failure(.defect, code: "defect", "\(type(of: error)): \(error)")
         }

@@ -9,6 +9,8 @@ package struct JobRun: Sendable {
     /// Whether anything is due; an idle run ends without another question.
     package let hasWork: Bool
     package let hasCallbacks: Bool
+    /// What earlier runs committed and could not say: it is this run's to say now.
+    package var news: [News] = []
 
     /// Takes one of the places that `max_runs` allows and writes the start down.
     ///
@@ -39,6 +41,9 @@ package struct JobRun: Sendable {
                 ) b ON true
                 """
             ).single()
+        } catch let error as PostgresError where error.sqlState == "HF012" {
+            // Another clock offset is at work; the message names both.
+            throw Failure(.configuration, code: "clock_offset", error.message)
         } catch let error as PostgresError
             where ["3F000", "42P01", "42883", "42703"].contains(error.sqlState)
         {
@@ -50,6 +55,7 @@ package struct JobRun: Sendable {
             return nil
         }
         guard try row.bool("started") else { return nil }
+        let news = try News.list(row.optionalText("news"))
         return JobRun(
             run: Run(
                 runID: context.runID, command: context.command, clockOffset: offset,
@@ -57,7 +63,7 @@ package struct JobRun: Sendable {
                 requestTimeout: try row.duration("request_timeout_us"),
                 transferLimit: try row.duration("transfer_limit_us"),
                 maxFileBytes: try row.int64("max_file_bytes")),
-            hasWork: try row.bool("work"), hasCallbacks: try row.bool("callbacks"))
+            hasWork: try row.bool("work"), hasCallbacks: try row.bool("callbacks"), news: news)
     }
 
     /// The same for a run that must write nothing, not even that it ran.
@@ -74,13 +80,59 @@ package struct JobRun: Sendable {
     }
 
     /// Writes the end down and gives the place back.
-    package func finish(_ connection: borrowing Connection, _ report: RunReport) throws {
-        try connection.execute(
+    ///
+    /// - Returns: how much news of this run the database keeps until it is told that it was said.
+    @discardableResult
+    package func finish(_ connection: borrowing Connection, _ report: RunReport) throws -> Int {
+        try connection.query(
             """
             SELECT holdfast.finish_run(\(run.runID)::uuid, \(run.clockOffset)::interval,
                 \(report.examined)::integer, \(Self.object(report.outcomes))::jsonb,
                 \(Self.object(report.credits))::jsonb, \(Int(report.status.rawValue))::integer)
-            """)
+                AS untold
+            """
+        ).single().int("untold")
+    }
+
+    /// The news of this run that the database keeps.
+    package func untold(_ connection: borrowing Connection) throws -> [News] {
+        try connection.query(
+            """
+            SELECT code, job_id, message, (extract(epoch FROM happened_at) * 1000000)::bigint
+                AS happened_us
+            FROM holdfast.untold WHERE run_id = \(run.runID)::uuid ORDER BY untold_id
+            """
+        ).map { row in
+            News(
+                code: try row.text("code"), jobID: try row.optionalText("job_id"),
+                message: try row.text("message"), happenedAt: nil)
+        }
+    }
+
+    /// Notes in the database that a condition was met, and returns what is to be said of it.
+    ///
+    /// - Parameter isHeard: Whether what this run says goes to people by mail; then it counts as said.
+    package func note(
+        _ connection: borrowing Connection, condition name: String, subject: String,
+        _ message: String, isHeard: Bool
+    ) throws -> Saying {
+        let row = try connection.query(
+            """
+            SELECT * FROM holdfast.note_condition(\(run.runID)::uuid, \(run.clockOffset)::interval,
+                \(name), \(subject), \(message), \(isHeard)::boolean)
+            """
+        ).single()
+        guard isHeard else { return .whole }
+        guard try row.bool("is_due") else { return .nothing }
+        let (times, lasted) = (try row.int("times"), try row.duration("lasted_us"))
+        return times == 1 ? .whole : .lasting(for: lasted, times: times)
+    }
+
+    /// Says that the news of this run was said, or that nobody could hear it: then the next run says
+    /// it at once.
+    package func told(_ connection: borrowing Connection, _ wasSaid: Bool) throws {
+        try connection.execute(
+            "SELECT holdfast.told(\(run.runID)::uuid, \(wasSaid)::boolean)")
     }
 
     private static func object(_ counts: [String: some BinaryInteger]) -> String {

@@ -5,6 +5,7 @@ import Synchronization
 package enum Output {
     private static let spoken = Atomic<Bool>(false)
     private static let lost = Atomic<Int32>(0)
+    private static let unheard = Atomic<Int32>(0)
     /// What stands on the last line of the terminal and is about to change.
     private static let passing = Mutex("")
 
@@ -16,6 +17,12 @@ package enum Output {
     /// A reader that closed its end (`… | head`) is no reason to complain and does not count.
     package static var standardProblem: Int32? {
         let problem = lost.load(ordering: .relaxed)
+        return problem == 0 ? nil : problem
+    }
+
+    /// Why standard error could not be written, as an `errno`; nil while it could.
+    package static var errorProblem: Int32? {
+        let problem = unheard.load(ordering: .relaxed)
         return problem == 0 ? nil : problem
     }
 
@@ -34,8 +41,9 @@ package enum Output {
                 passing.isEmpty
                 ? line(Redaction.apply(text))
                 : Array(wipe.utf8) + line(Redaction.apply(text)) + Array(passing.utf8)
-            // There is nobody left to tell when this fails.
-            _ = write(bytes, to: STDERR_FILENO)
+            // There is nobody left to tell when this fails; but the next run can.
+            let problem = write(bytes, to: STDERR_FILENO)
+            if problem != 0 { unheard.store(problem, ordering: .relaxed) }
         }
     }
 

@@ -1,3 +1,4 @@
+import Core
 import Synchronization
 
 /// The secrets that this process has read, and their removal from everything it says.
@@ -22,6 +23,17 @@ package enum Redaction {
 
     /// The passwords inside `address`, be it a URL or a libpq connection string.
     package static func registerPassword(in address: String) {
+        // An address that could be read in two ways is refused, and nobody has it to say.
+        if AddressCheck.complaint(address) == nil,
+            let whole = AddressCheck.userInfo(of: address)
+        {
+            if whole.contains(":") {
+                registerDecoded(whole)
+            } else if !address.hasPrefix("postgres") {
+                // A token without a password; with its sign, lest a common word be a secret.
+                register(whole + "@")
+            }
+        }
         if let start = address.firstRange(of: "://")?.upperBound {
             let authority = address[start...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
             // A password with a bare slash in it makes no valid URL, and is a secret all the same;

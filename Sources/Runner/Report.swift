@@ -24,21 +24,46 @@ struct Report {
         }
     }
 
+    /// The same for a run that nobody watches: what lasts is said once, and each hour.
+    ///
+    /// - Parameters:
+    ///   - saying: What the database remembers; nil where this host has to.
+    ///   - settings: Nil where they could not be read.
+    func say(
+        _ failure: Failure, _ saying: Saying?, _ settings: Settings?, _ format: LogFormat
+    ) {
+        let (saying, hasMemory) =
+            saying.map { ($0, hasMemory: true) } ?? Damping.saying(failure, settings)
+        guard saying != .nothing else { return }
+        var failure = failure
+        failure.message += Damping.tail(saying) + (hasMemory ? "" : Damping.noMemory)
+        say(failure, format)
+    }
+
     /// The object that `--output json` promises, unless the command has written its own.
-    func writeJSON(_ failure: Failure, _ status: ExitStatus) {
+    ///
+    /// - Parameter problems: What the run had to say before it failed.
+    func writeJSON(
+        _ failure: Failure, _ status: ExitStatus, _ problems: [RunReport.Problem] = []
+    ) {
         guard isJSON, !Output.hasSpoken else { return }
+        let earlier = problems.map { problem -> JSONValue in
+            [
+                "job_id": .optional(problem.jobID), "code": .string(problem.code),
+                "message": .string(Redaction.apply(problem.message)),
+            ]
+        }
+        let last: JSONValue = [
+            "code": .string(failure.code),
+            "message": .string(Redaction.apply(failure.message)),
+        ]
         let object: JSONValue = [
             "command": .string(command), "version": .string(Version.current),
             "run_id": .string(runID), "dry_run": .bool(isDryRun),
             "started_at": .string(startedAt.description),
             "finished_at": .string(MachineClock.now().description),
             "examined": 0, "outcomes": [:], "credits": [:],
-            "errors": [
-                [
-                    "code": .string(failure.code),
-                    "message": .string(Redaction.apply(failure.message)),
-                ]
-            ],
+            "errors": .array(earlier + [last]),
             "exit_status": .integer(status.rawValue),
         ]
         Output.standard(JSON.write(object))

@@ -61,11 +61,19 @@ package struct Settings: Sendable {
     ///
     /// A value whose name says that it is a secret is kept out of every later log line and message.
     /// - Throws: A configuration failure that names the variable and the path when `X_FILE` cannot be
-    ///   read, or when both `X` and `X_FILE` are given in the same place.
+    ///   read, when both `X` and `X_FILE` are given in the same place, or when an address can be taken
+    ///   apart in more than one way.
     package func value(_ name: String) throws(Failure) -> String? {
         guard let value = try lookUp(name) else { return nil }
         if Self.isSecret(name) { Redaction.register(value) }
-        if name.hasSuffix("URL") { Redaction.registerPassword(in: value) }
+        if name.hasSuffix("URL") {
+            Redaction.registerPassword(in: value)
+            if let complaint = AddressCheck.complaint(value) {
+                throw Failure(
+                    .configuration, code: "variable_invalid",
+                    "\(name) cannot be read as an address: \(complaint)")
+            }
+        }
         return value
     }
 

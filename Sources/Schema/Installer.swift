@@ -23,14 +23,46 @@ package struct Installer: Sendable {
                 "this login may not create roles; the schema works without them, and grants are "
                 + "left to you"
         }
-        var report = try apply(connection, createSchema: true)
+        var report = try allowed(connection) { try apply(connection, createSchema: true) }
         report.rolesMissing = rolesMissing
         return report
     }
 
     /// Applies the migrations that the schema lacks.
     package func migrate(_ connection: borrowing Connection) throws -> Report {
-        try apply(connection, createSchema: false)
+        try allowed(connection) { try apply(connection, createSchema: false) }
+    }
+
+    /// Says what this login may not do in the words of whoever gave it its rights.
+    private func allowed<R>(
+        _ connection: borrowing Connection, _ work: () throws -> R
+    ) throws -> R {
+        do {
+            return try work()
+        } catch let error as PostgresError where error.sqlState == "42501" {
+            let row = try connection.query(
+                """
+                SELECT current_user AS login, current_database() AS database,
+                    quote_ident(current_user) AS login_name,
+                    quote_ident(current_database()) AS database_name,
+                    (SELECT pg_get_userbyid(nspowner) FROM pg_namespace
+                        WHERE nspname = 'holdfast') AS owner
+                """
+            ).single()
+            let (login, name) = (try row.text("login"), try row.text("login_name"))
+            guard let owner = try row.optionalText("owner") else {
+                throw Failure(
+                    .configuration, code: "database_permission",
+                    "login \(login) may not create a schema in database "
+                        + "\(try row.text("database")); run holdfast setup with the login of the "
+                        + "database's owner, or have the owner run: GRANT CREATE ON DATABASE "
+                        + "\(try row.text("database_name")) TO \(name)")
+            }
+            throw Failure(
+                .configuration, code: "database_permission",
+                "login \(login) may not change schema holdfast, which belongs to \(owner) "
+                    + "(\(error.message)); use the login of \(owner) in HOLDFAST_DATABASE_URL")
+        }
     }
 
     /// The SQL that `setUp` or `migrate` would run now, for a person to read or to run.
@@ -40,9 +72,9 @@ package struct Installer: Sendable {
         var parts: [String] = []
         if setUp { parts.append(Roles.create) }
         let pending = Migration.all.filter { $0.version > version }
-        guard !pending.isEmpty || setUp else { return "" }
         parts.append("BEGIN;")
         if version == 0 { parts.append(Roles.createSchema) }
+        parts.append(Rights.takeOver)
         parts.append(Roles.actAsOwner)
         if version == 0 { parts.append(Roles.createVersionTable) }
         for migration in pending {
@@ -51,6 +83,10 @@ package struct Installer: Sendable {
                 "INSERT INTO holdfast.schema_version (version, name) "
                     + "VALUES (\(migration.version), '\(migration.name)');")
         }
+        if !pending.contains(where: { $0.version == Migration.rights.version }) {
+            parts.append(Migration.rights.sql)
+        }
+        parts.append(Rights.moveSequences)
         parts.append("COMMIT;")
         return parts.joined(separator: "\n\n")
     }
@@ -104,6 +140,7 @@ package struct Installer: Sendable {
                 try connection.query("SELECT to_regnamespace('holdfast') IS NOT NULL AS there")
                     .single().bool("there")
             else { throw Self.missing }
+            try connection.script(Rights.takeOver)
             try connection.script(Roles.actAsOwner)
             if createSchema { try connection.script(Roles.createVersionTable) }
             guard
@@ -125,6 +162,10 @@ package struct Installer: Sendable {
                     """)
                 report.applied.append(migration.version)
             }
+            if !report.applied.contains(Migration.rights.version) {
+                try connection.script(Migration.rights.sql)
+            }
+            try connection.script(Rights.moveSequences, timeout: .seconds(600))
             return report
         }
     }

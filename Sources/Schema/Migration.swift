@@ -27,6 +27,9 @@ package struct Migration: Sendable {
         Migration(19, "grants", PackageResources.v019_grants_sql),
     ]
 
+    /// Who may do what; applied again by each setup and migrate, because a restore elsewhere loses it.
+    static var rights: Migration { all[all.count - 1] }
+
     /// The schema version that this build works with.
     package static var current: Int { all.last?.version ?? 0 }
 

@@ -18,8 +18,8 @@ enum Total {
         guard let narrow = Int64(exactly: value) else {
             throw Failure(
                 .defect, code: "report_overflow",
-                "a total of the report does not fit into 64 bits; look for an absurd amount with "
-                    + "holdfast account list")
+                "a total of the report does not fit into 64 bits; look for an absurd amount in "
+                    + "holdfast.account_balance")
         }
         return narrow
     }

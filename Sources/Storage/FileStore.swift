@@ -78,6 +78,22 @@ package struct FileStore: ObjectStore {
             })
     }
 
+    package func glance(
+        at key: ObjectKey, _ session: Session,
+        then: @escaping (Result<ObjectGlance?, Failure>) -> Void
+    ) {
+        then(
+            Result { () throws(Failure) in
+                guard let folder = try openFolder(of: key, creating: false),
+                    let object = try openObject(key, in: folder)
+                else { return nil }
+                guard let bytes = object.size else {
+                    throw failure(errno, "look at \(key) in", root)
+                }
+                return ObjectGlance(bytes: bytes)
+            })
+    }
+
     package func discard(
         uploadID: String?, key: ObjectKey, _ session: Session,
         then: @escaping (Result<Void, Failure>) -> Void
@@ -175,7 +191,7 @@ package struct FileStore: ObjectStore {
         }
         guard file.isRegularFile else {
             throw Failure(
-                .unavailable, code: "storage_unavailable",
+                .configuration, code: "storage_unwritable",
                 "\(root)/\(key) is not a regular file; move it away")
         }
         return file

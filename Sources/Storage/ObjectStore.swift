@@ -13,6 +13,11 @@ package protocol ObjectStore: Sendable {
     /// place and the fix, `disk_full` (69), or `storage_unavailable` (69).
     func check(_ session: Session, isThorough: Bool) throws(Failure)
 
+    /// Tries what the server does with a write to a key that is taken; nil where that is known.
+    ///
+    /// It stores, reads and removes small objects. Throws what the store says.
+    func tryTakenKey(_ session: Session) throws(Failure) -> TakenKey?
+
     /// Whether all of the object stays in this process's memory until `publish`.
     ///
     /// Then there is nothing that a crash could leave behind before that.
@@ -32,6 +37,11 @@ package protocol ObjectStore: Sendable {
         _ key: ObjectKey, _ session: Session, progress: @escaping (Int) -> Void,
         then: @escaping (Result<StoredObject?, Failure>) -> Void)
 
+    /// What the store says of an object, without reading it; nil when it says that there is none.
+    func glance(
+        at key: ObjectKey, _ session: Session,
+        then: @escaping (Result<ObjectGlance?, Failure>) -> Void)
+
     /// Removes what crashed uploads of this key left behind; nothing to remove is no error.
     func discard(
         uploadID: String?, key: ObjectKey, _ session: Session,
@@ -49,7 +59,20 @@ package protocol ObjectStore: Sendable {
     func link(to key: ObjectKey, expires: Duration, _ session: Session) -> String?
 }
 
+/// What a server does with a write to a key that is taken, on the condition that it is not.
+package enum TakenKey: Equatable, Sendable {
+    case isRefused
+    /// The condition is not looked at.
+    case isOverwritten
+    /// The same at the end of an object in parts alone.
+    case isOverwrittenInParts
+    /// Writes with a condition are refused; the server's answer.
+    case conditionIsRefused(String)
+}
+
 extension ObjectStore {
+    package func tryTakenKey(_ session: Session) throws(Failure) -> TakenKey? { nil }
+
     package func link(to key: ObjectKey, expires: Duration, _ session: Session) -> String? { nil }
 
     package func find(
@@ -128,6 +151,18 @@ package struct Digest: Equatable, Sendable {
     package var sha256: String
 
     package init(bytes: Int, sha256: String) {
+        self.bytes = bytes
+        self.sha256 = sha256
+    }
+}
+
+/// What a store says of an object that it has.
+package struct ObjectGlance: Equatable, Sendable {
+    package var bytes: Int
+    /// Nil where the store does not tell it of the whole object.
+    package var sha256: String?
+
+    package init(bytes: Int, sha256: String? = nil) {
         self.bytes = bytes
         self.sha256 = sha256
     }

@@ -30,7 +30,9 @@ extension FileStore {
         case EOPNOTSUPP:
             return "HOLDFAST_STORAGE_URL must name a folder on a file system that has hard links"
         case EROFS:
-            return "HOLDFAST_STORAGE_URL must name a folder that can be written to"
+            return
+                "mount it for writing again; do not point HOLDFAST_STORAGE_URL to another folder,"
+                + " or what was stored before is not found"
         case ENOTDIR, ELOOP, EISDIR, EEXIST:
             return "something that is not a folder is in its place; move it away"
         case ENAMETOOLONG:
@@ -46,9 +48,20 @@ extension FileStore {
             nearest = String(nearest[..<slash])
         }
         let mode = String(status.st_mode & 0o7777, radix: 8)
+        let advice =
+            Self.shared.contains(nearest)
+            ? "create \(root) and give it to \(user), and leave \(nearest) as it is"
+            : "give it to \(user) with chown; once files are stored there, leave"
+                + " HOLDFAST_STORAGE_URL as it is"
         return "\(nearest) belongs to uid \(status.st_uid) gid \(status.st_gid), mode 0\(mode);"
-            + " give it to \(user) with chown, or set HOLDFAST_STORAGE_URL to a folder of its own"
+            + " \(advice)"
     }
+
+    /// Folders of the system, which belong to no program.
+    private static let shared: Set<String> = [
+        "", "/", "/etc", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr",
+        "/var", "/var/lib",
+    ]
 
     private static func text(_ number: Int32) -> String {
         var buffer = [CChar](repeating: 0, count: 128)

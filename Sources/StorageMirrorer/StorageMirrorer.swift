@@ -26,14 +26,16 @@ struct StorageMirrorer: MinutelyCommand {
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
         let (isDryRun, selection) = (common.dryRun, Selection(minutely, common))
         let reporting = common.reporting
-        return try JobFrame.perform(context, common) { connection, job in
+        return try JobFrame.perform(context, common, jobIDs: minutely.jobs) { connection, job in
             var wiring = try Wiring(context, job.run)
             wiring.showProgress(context, reporting)
             try wiring.check(selection)
             let target = try MirrorTarget(context.settings, isDryRun: isDryRun || !job.hasWork)
             if isDryRun { return try Rehearsal.mirror(connection, wiring, selection) }
             guard job.hasWork || !selection.jobIDs.isEmpty else { return RunReport() }
-            return try StorageMirror(wiring, target, selection).run(connection)
+            var report = try LeftDeliveries.run(connection, wiring)
+            report.merge(try StorageMirror(wiring, target, selection).run(connection))
+            return report
         }
     }
 }

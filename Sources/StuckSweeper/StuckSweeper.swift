@@ -24,7 +24,7 @@ struct StuckSweeper: MinutelyCommand {
 
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
         let (isDryRun, selection) = (common.dryRun, Selection(minutely, common))
-        return try JobFrame.perform(context, common) { connection, job in
+        return try JobFrame.perform(context, common, jobIDs: minutely.jobs) { connection, job in
             let wiring = try Wiring(context, job.run)
             try wiring.check(selection)
             if isDryRun { return try Rehearsal.sweep(connection, wiring, selection) }

@@ -1,14 +1,15 @@
 import Foundation
 import Glibc
 
-/// A web server of a test's own that gives everybody the same bytes, whatever they ask for.
+/// A web server of a test's own that gives everybody the same bytes, whatever they ask for, or what a
+/// test makes of a request.
 package final class OddServer: Sendable {
     package let port: Int
     private let listener: Int32
     private let state: Guarded<State>
 
     private struct State {
-        var answer: [UInt8]
+        var answer: @Sendable (String) -> [UInt8]
         var requests = 0
     }
 
@@ -16,7 +17,12 @@ package final class OddServer: Sendable {
     package var requests: Int { state.withLock { $0.requests } }
 
     /// - Parameter answer: All of it, from the status line on.
-    package init(_ answer: [UInt8]) throws {
+    package convenience init(_ answer: [UInt8]) throws {
+        try self.init(answering: { _ in answer })
+    }
+
+    /// - Parameter answer: Makes all of an answer of a request, which it gets from its first line on.
+    package init(answering answer: @escaping @Sendable (String) -> [UInt8]) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var name = sockaddr_in()
         name.sin_family = sa_family_t(AF_INET)
@@ -43,10 +49,12 @@ package final class OddServer: Sendable {
 
     /// From now on this is what everybody gets.
     package func change(status: String = "200 OK", type: String, _ body: [UInt8]) {
-        state.withLock { $0.answer = Self.answer(status: status, type: type, body) }
+        let answer = Self.answer(status: status, type: type, body)
+        state.withLock { $0.answer = { _ in answer } }
     }
 
-    private static func answer(
+    /// A whole answer with a length and a declared type.
+    package static func answer(
         status: String = "200 OK", type: String, _ body: [UInt8]
     ) -> [UInt8] {
         let head =
@@ -73,7 +81,7 @@ package final class OddServer: Sendable {
             var rest = state.withLock { state in
                 state.requests += 1
                 return state.answer
-            }[...]
+            }(String(decoding: request, as: UTF8.self))[...]
             while !rest.isEmpty {
                 let sent = rest.withUnsafeBytes {
                     send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))

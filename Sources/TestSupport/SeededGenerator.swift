@@ -17,6 +17,13 @@ package struct SeededGenerator: RandomNumberGenerator, CustomStringConvertible, 
         return given.flatMap { UInt64($0) } ?? UInt64.random(in: 0 ... .max)
     }
 
+    /// A seed that is another one each day, so that a sample covers more with time and fails the same
+    /// way all day long; `HOLDFAST_TEST_SEED` wins.
+    package static func seedOfTheDay() -> UInt64 {
+        let given = ProcessInfo.processInfo.environment["HOLDFAST_TEST_SEED"]
+        return given.flatMap { UInt64($0) } ?? UInt64(Date().timeIntervalSince1970 / 86_400)
+    }
+
     package mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var mixed = state

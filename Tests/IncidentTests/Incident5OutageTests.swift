@@ -115,18 +115,10 @@ import Testing
         }
         try line.fault(["provider": "all", "clear": true])
         for minutes in [2700, 2710, 2720] { try await line.minute(offset: "+\(minutes)m") }
-        // All but those that a person has to look at.
-        for id in ids where !id.hasPrefix("waited") {
-            try line.checkDelivered(id, task: "task-\(id)")
-        }
-        let night = try await line.report("ledger-reconciler", offset: "+46h")
-        #expect(night["breaks"]?.array?.count == 4)
-        #expect(night["breaks"]?.array?.allSatisfy { $0["kind"] == "blocked" } == true)
-        for n in 1...4 {
-            try line.sql("SELECT holdfast.requeue_job(\("waited-\(n)"), 'person:test')")
-        }
-        try await line.minute(offset: "+47h")
+        // The providers answer, so that those that waited for a person are asked again by themselves.
         for id in ids { try line.checkDelivered(id, task: "task-\(id)") }
+        let night = try await line.report("ledger-reconciler", offset: "+46h")
+        #expect(night["breaks"]?.array?.isEmpty != false, "\(JSON.write(night))")
     }
 
     @Test(arguments: ["+26h", "+8d"])

@@ -297,7 +297,8 @@ def complete_upload(request, bucket):
                 raise S3Error(400, "BadDigest", f"The {name} you specified did not match the "
                               "calculated checksum.")
         try:
-            bucket.write(request.key, stored, request.headers)
+            free = bucket.settings.joins_unconditionally
+            bucket.write(request.key, stored, {} if free else request.headers)
         except S3Error as error:
             if error.status == 412 and bucket.profile.failed_condition_aborts:
                 del bucket.uploads[upload.identity]

@@ -88,6 +88,7 @@ class Settings:
     denied: list = field(default_factory=list)  # operations
     quota_bytes: int = -1
     quota_status: int = 403  # or 507
+    joins_unconditionally: bool = False  # the end of an upload in parts overwrites
 
 
 class Bucket:

@@ -244,6 +244,8 @@ class Stub(Handler):
             raise S3Error(404, "NoSuchBucket", "The specified bucket does not exist")
         if bucket and operation in bucket.settings.denied:
             raise S3Error(403, "AccessDenied", "Access Denied")
+        if fault and fault.kind == "hold-request":
+            self.await_silence(fault.seconds)
         if fault and fault.kind == "no-such-upload":
             bucket.uploads.pop(request.first("uploadId"), None)
         if fault and fault.kind == "status":

@@ -36,7 +36,7 @@ import Testing
             """
             SELECT string_agg(job_id, '' ORDER BY n) AS jobs FROM holdfast.due_files(9, '{}', '{}',
                 clock_timestamp()) WITH ORDINALITY AS d (job_id, a2, a3, a4, a5, a6, a7, a8, a9, a10,
-                a11, a12, a13, a14, a15, a16, a17, a18, n)
+                a11, a12, a13, a14, a15, a16, a17, a18, a19, n)
             """
         ).single().text("jobs")
         #expect(order == "cba")

@@ -40,4 +40,11 @@ import Testing
             in: Tree.files(below: Self.folder))
         #expect(findings == [])
     }
+
+    /// Whether a backslash means itself in such a literal is up to `standard_conforming_strings`.
+    @Test func `no literal without an E holds a backslash`() {
+        let findings = Tree.findings(
+            #/(^|[^EeA-Za-z0-9_'])'[^']*\\[^']*'/#, in: Tree.files(below: Self.folder))
+        #expect(findings == [])
+    }
 }

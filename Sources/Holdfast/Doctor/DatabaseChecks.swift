@@ -40,6 +40,7 @@ extension Checkup {
         }
         var mayRead = false
         look("login") { mayRead = try $0.rights(connection) }
+        look("rights") { try $0.rightsAndSequences(connection) }
         guard mayRead else {
             return warn(
                 "skipped",
@@ -49,8 +50,11 @@ extension Checkup {
         let queries = JobQueries(clockOffset: offset)
         look("breakers") { try $0.breakers(connection, queries) }
         look("runs") { try $0.runs(connection, queries) }
+        look("files") { try $0.files(connection, queries) }
         look("jobs") { checks in
-            let symptoms = try Health(clockOffset: offset).symptoms(connection)
+            let health = Health(clockOffset: offset)
+            let symptoms = try health.symptoms(connection)
+            checks.refused(try health.refusedStreaks(connection))
             checks.waiting(symptoms, providers)
             checks.report(symptoms)
         }
@@ -126,6 +130,26 @@ extension Checkup {
                     "task list of \(provider.name)", problem,
                     "see that its key may list tasks; until then strays are not found")
             }
+            for family in provider.unreadable {
+                warn(
+                    "answers of \(family.name)",
+                    "cannot be read since \(family.since), for \(family.jobs) jobs"
+                        + (family.message.map { " (the last: \($0))" } ?? "")
+                        + "; no job is set aside for it, and watches wait",
+                    "look at the provider's status page and changelog; one is asked about each minute, "
+                        + "and all when it can be read")
+            }
+            if let trouble = provider.keyTrouble {
+                let variables =
+                    ProviderSupport.all.first { $0.name == provider.name }?.credentials ?? []
+                fail(
+                    "provider \(provider.name)",
+                    trouble + (provider.lastError.map { ", it says: \($0)" } ?? "")
+                        + "; its jobs keep their state",
+                    "check \(variables.joined(separator: ", ")), and with the provider that the key "
+                        + "is active; the runs try again by themselves")
+                continue
+            }
             let what = "breaker \(provider.name)"
             guard let until = provider.pausedUntil else {
                 ok(
@@ -136,8 +160,9 @@ extension Checkup {
             }
             warn(
                 what,
-                "left alone until \(until) (\(provider.pauseReason ?? "no reason kept")); its jobs "
-                    + "keep their state",
+                "left alone until \(until) (\(provider.pauseReason ?? "no reason kept")"
+                    + (provider.lastError.map { "; the last: \($0)" } ?? "")
+                    + "); its jobs keep their state",
                 "look at the provider's own status page; the runs try again by themselves")
         }
     }
@@ -171,6 +196,16 @@ extension Checkup {
                 missing.isEmpty
                     ? "install the build that knows \(name)"
                     : "set " + missing.joined(separator: " and "))
+        }
+    }
+
+    private mutating func refused(_ streaks: [RefusedStreak]) {
+        for streak in streaks {
+            warn(
+                "callbacks of \(streak.provider.isEmpty ? "(no provider)" : streak.provider)",
+                "the last \(streak.callbacks) were all refused: "
+                    + CallbackRefusal.meaning(streak.reasons, provider: streak.provider),
+                "set both to one value; jobs are polled meanwhile")
         }
     }
 

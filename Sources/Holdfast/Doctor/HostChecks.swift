@@ -130,7 +130,15 @@ extension Checkup {
             }
             try store.check(Session(), isThorough: true)
             checks.ok("storage", "\(location.words): a file was stored and removed")
-            if case .folder(let path) = location { checks.room(path) }
+            switch location {
+            case .folder(let path): checks.room(path)
+            case .s3(let bucket):
+                checks.look(Self.takenKeys) { checks in
+                    guard let found = try store.tryTakenKey(Session()) else { return }
+                    checks.takenKeys(found, bucket)
+                }
+            case .supabase: break
+            }
         }
         look("public base URL") { checks in
             guard let base = try settings.value("HOLDFAST_PUBLIC_BASE_URL") else {
@@ -143,6 +151,35 @@ extension Checkup {
                     "set it to https://cdn.example.com/assets or the like")
             }
             checks.ok("public base URL", "\(base.prefix { $0 != "?" })")
+        }
+    }
+
+    private static let takenKeys = "storage, taken keys"
+
+    /// What was found of a server, beside what runs go by.
+    private mutating func takenKeys(_ found: TakenKey, _ bucket: S3Location) {
+        let words =
+            switch found {
+            case .isRefused: "the server refuses them"
+            case .isOverwritten: "the server overwrites them"
+            case .isOverwrittenInParts: "the server overwrites them with files in parts"
+            case .conditionIsRefused(let answer):
+                "the server does not take If-None-Match, it answers \(answer)"
+            }
+        switch (bucket.isCreateOnly, found == .isRefused) {
+        case (true, true): ok(Self.takenKeys, words)
+        case (true, false):
+            fail(
+                Self.takenKeys, words + ", and Holdfast relies on it to refuse them",
+                "put &conditional=no into HOLDFAST_STORAGE_URL")
+        case (false, true) where bucket.conditional == nil:
+            warn(
+                Self.takenKeys, words + ", and Holdfast does not rely on it",
+                "add &conditional=yes to HOLDFAST_STORAGE_URL")
+        case (false, _):
+            ok(
+                Self.takenKeys,
+                words + "; Holdfast looks first, and its lease keeps its other runs away")
         }
     }
 

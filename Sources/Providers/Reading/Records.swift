@@ -23,11 +23,11 @@ enum GivenID: Equatable {
             if id.isEmpty {
                 self = .none
             } else {
-                self = isOdd || id.utf8.count > 512 ? .unreadable : .text(id)
+                self = isOdd || id.utf8.count > TaskID.limitBytes ? .unreadable : .text(id)
             }
         case .number(let lexeme):
             let isDigits = lexeme.utf8.allSatisfy { (0x30...0x39).contains($0) }
-            self = isDigits && lexeme.utf8.count <= 512 ? .text(lexeme) : .unreadable
+            self = isDigits && lexeme.utf8.count <= TaskID.limitBytes ? .text(lexeme) : .unreadable
         case .bool, .array, .object: self = .unreadable
         }
     }

@@ -8,7 +8,7 @@ extension Verdict {
     ) -> Verdict {
         Verdict(
             taskID: taskID, state: .unknown, errorClass: errorClass,
-            errorMessage: PrivateText.message(message))
+            errorMessage: PrivateText.message(message), isUnreadable: errorClass == .transient)
     }
 
     /// A verdict on a word that ends a task elsewhere, where no page says that it does here.
@@ -28,6 +28,9 @@ extension Verdict {
         let text = message ?? "the provider gives no reason"
         var verdict = unclear(place.isEmpty ? text : "\(text) (\(place))", errorClass)
         verdict.retryAfter = RetryAfter.read(answer.headers, now: now)
+        // A code or a status of its own says what the trouble is.
+        verdict.isUnreadable =
+            errorClass == .transient && code == nil && (200..<300).contains(answer.httpStatus)
         return verdict
     }
 }

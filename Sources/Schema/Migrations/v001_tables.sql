@@ -88,6 +88,22 @@ CREATE TABLE holdfast.job (
     leased_at timestamptz,
     -- Claims in a row that ended without a result.
     claims integer NOT NULL DEFAULT 0,
+    -- Since when what was decided has found the account or the row held by somebody else.
+    held_up_since timestamptz,
+    held_up_told_at timestamptz,
+
+    -- Answers in a row that told nothing about the task: since when, whether the last of them came and
+    -- could not be read, about which family of the provider, and whether the job rests because nobody
+    -- can read that family.
+    unheard_since timestamptz,
+    unheard_as text CHECK (unheard_as IN ('silence', 'unreadable')),
+    unheard_family text,
+    is_resting boolean NOT NULL DEFAULT false,
+    -- What of it set the job aside, under which versions of the program, and whether nobody had read
+    -- the family meanwhile, so that the first answer that can be read is a reason to ask again.
+    blocked_cause text CHECK (blocked_cause IN ('silence', 'unreadable')),
+    blocked_versions text[] NOT NULL DEFAULT '{}',
+    awaits_readable boolean NOT NULL DEFAULT false,
 
     -- A hold is resolved whole and once: what was captured and voided is nothing or all of it.
     CONSTRAINT hold_resolved_once CHECK (captured + voided IN (0, credits)),
@@ -110,6 +126,14 @@ CREATE INDEX job_watch ON holdfast.job (provider, next_poll_at)
         AND blocked IS NULL AND pending_move IS NULL;
 CREATE INDEX job_pending_move ON holdfast.job (job_id)
     WHERE pending_move IS NOT NULL AND blocked IS NULL;
+-- The few that earlier runs did not survive, and those that a callback has woken: they come first.
+CREATE INDEX job_suspect ON holdfast.job (provider, next_poll_at)
+    WHERE claims > 1 AND blocked IS NULL AND pending_move IS NULL;
+CREATE INDEX job_woken ON holdfast.job (provider, next_poll_at)
+    WHERE woken_at IS NOT NULL AND blocked IS NULL AND pending_move IS NULL;
+CREATE INDEX job_unheard ON holdfast.job (provider, unheard_family, unheard_since)
+    WHERE state IN ('created', 'submitted', 'running', 'timed_out')
+        AND (unheard_as = 'unreadable' OR blocked_cause IS NOT NULL);
 CREATE INDEX job_blocked ON holdfast.job (blocked, job_id) WHERE blocked IS NOT NULL;
 CREATE INDEX job_held ON holdfast.job (account_id) WHERE credit_state = 'held';
 CREATE INDEX job_open ON holdfast.job (created_at)
@@ -156,10 +180,17 @@ CREATE INDEX transfer_afterwards ON holdfast.transfer (created_at)
     WHERE kind IN ('charge', 'refund');
 CREATE INDEX transfer_xact ON holdfast.transfer (xact);
 
+-- Whether a text can be a provider's name for a task: the one limit of its length, in bytes, which
+-- the programs know as TaskID.limitBytes.
+CREATE FUNCTION holdfast.is_task_id(given text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(octet_length(given) BETWEEN 1 AND 500, false)
+$$;
+
 -- What a provider runs for a job. A job may come to have several.
 CREATE TABLE holdfast.task (
     provider text NOT NULL,
-    task_id text NOT NULL CHECK (task_id <> '' AND length(task_id) <= 500),
+    task_id text NOT NULL CHECK (holdfast.is_task_id(task_id)),
     job_id text NOT NULL REFERENCES holdfast.job,
     endpoint text,
     state text NOT NULL DEFAULT 'pending' CHECK (state IN (
@@ -206,7 +237,7 @@ CREATE TABLE holdfast.task_list (
 -- Tasks at a provider that no job knows.
 CREATE TABLE holdfast.stray_task (
     provider text NOT NULL,
-    task_id text NOT NULL,
+    task_id text NOT NULL CHECK (holdfast.is_task_id(task_id)),
     endpoint text NOT NULL,
     state text NOT NULL,
     cost_amount text,
@@ -224,7 +255,9 @@ CREATE TABLE holdfast.asset (
     job_id text NOT NULL REFERENCES holdfast.job,
     ordinal integer NOT NULL,
     provider text NOT NULL,
-    state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'stored', 'lost')),
+    -- dropped: the job was closed before the file was stored, and nobody wants it any more.
+    state text NOT NULL DEFAULT 'pending'
+        CHECK (state IN ('pending', 'stored', 'lost', 'dropped')),
     source_url text NOT NULL,
     source_expires_at timestamptz,
     -- The same, or a guess by the provider's usual URL life: it orders the work and proves nothing.
@@ -245,6 +278,8 @@ CREATE TABLE holdfast.asset (
     lease_token bigint NOT NULL DEFAULT 0,
     lease_until timestamptz,
     claims integer NOT NULL DEFAULT 0,
+    -- Since when its source is known to send less than min_rate.
+    slow_since timestamptz,
     PRIMARY KEY (job_id, ordinal),
     CONSTRAINT stored_is_verified CHECK (state <> 'stored' OR (
         object_key IS NOT NULL AND sha256 IS NOT NULL AND bytes IS NOT NULL
@@ -252,10 +287,13 @@ CREATE TABLE holdfast.asset (
 ) WITH (fillfactor = 70);
 CREATE INDEX asset_due ON holdfast.asset (expires_by, job_id, ordinal)
     WHERE state = 'pending';
+CREATE INDEX asset_slow ON holdfast.asset (expires_by, job_id, ordinal)
+    WHERE state = 'pending' AND slow_since IS NOT NULL;
 CREATE UNIQUE INDEX asset_object ON holdfast.asset (object_key) WHERE object_key IS NOT NULL;
--- What people look through: stored files by age, and the few that are lost.
+-- What people look through: stored files by age, and the few that are lost or dropped.
 CREATE INDEX asset_stored ON holdfast.asset (stored_at, job_id, ordinal) WHERE state = 'stored';
-CREATE INDEX asset_lost ON holdfast.asset (created_at, job_id, ordinal) WHERE state = 'lost';
+CREATE INDEX asset_lost ON holdfast.asset (created_at, job_id, ordinal)
+    WHERE state IN ('lost', 'dropped');
 
 -- A file of a settled job while it is fetched once more, because a person wants it. The asset stays
 -- as it is until the object is there, so that a job never looks as if it had no files; a row that
@@ -382,7 +420,11 @@ CREATE TABLE holdfast.run (
     examined integer,
     outcomes jsonb,
     credits jsonb,
-    exit_status integer
+    exit_status integer,
+    -- Two offsets at once would take each other's leases; the connection tells whether it is at work.
+    clock_offset interval NOT NULL
+        DEFAULT coalesce(nullif(current_setting('holdfast.clock_offset', true), ''), '0')::interval,
+    backend_pid integer NOT NULL DEFAULT pg_backend_pid()
 );
 CREATE INDEX run_command ON holdfast.run (command, started_at DESC);
 
@@ -403,7 +445,18 @@ CREATE TABLE holdfast.provider (
     failures integer NOT NULL DEFAULT 0,
     openings integer NOT NULL DEFAULT 0,
     paused_until timestamptz,
-    pause_reason text
+    pause_reason text,
+    -- The part of the bucket that is kept for what cannot wait.
+    reserved double precision,
+    -- Digests of the tasks that failed since the last answer, so that each counts once.
+    failed_tasks text[] NOT NULL DEFAULT '{}',
+    -- Since when its breaker has been open or on trial.
+    silent_since timestamptz,
+    -- The last failure, until an answer comes: bounded, and without anything private.
+    last_error text,
+    last_status integer,
+    last_error_at timestamptz,
+    is_key_refused boolean NOT NULL DEFAULT false
 );
 
 -- Policies. An empty provider, kind or model means any; rows that came with the schema rank
@@ -418,6 +471,19 @@ CREATE TABLE holdfast.policy (
     set_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     set_by text NOT NULL DEFAULT session_user,
     PRIMARY KEY (key, provider, kind, model, is_default)
+);
+
+-- Whoever counts for the brakes holds this one row, which only the owner of the schema can.
+CREATE TABLE holdfast.brake_lock (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only)
+);
+INSERT INTO holdfast.brake_lock DEFAULT VALUES;
+
+-- Jobs whose files have all come to an end while somebody else held the job or its account.
+CREATE TABLE holdfast.undelivered (
+    job_id text PRIMARY KEY REFERENCES holdfast.job,
+    held_up_since timestamptz NOT NULL,
+    reported_at timestamptz
 );
 
 -- Automatic voids, refunds and late charges by minute, for the brakes.

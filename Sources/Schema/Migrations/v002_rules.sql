@@ -26,6 +26,15 @@ LANGUAGE sql IMMUTABLE AS $$
         OR lease_until > now_ + lease + interval '10 seconds'
 $$;
 
+-- Whether an error is the trouble of the row that met it, so that the row is set aside and the others
+-- go on. Locks, lost races, cancelled statements, missing rights and what ails the server are not:
+-- they would meet every row, or none at the next try.
+CREATE FUNCTION holdfast.is_row_trouble(state text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(state, 2) NOT IN ('08', '25', '28', '40', '53', '55', '57', '58')
+        AND state <> '42501'
+$$;
+
 -- The table of moves. Everything else is refused.
 CREATE FUNCTION holdfast.may_become(old_state text, new_state text, error_code text)
 RETURNS boolean
@@ -122,6 +131,143 @@ CREATE TRIGGER transfer_posts AFTER INSERT ON holdfast.transfer
     REFERENCING NEW TABLE AS posted
     FOR EACH STATEMENT EXECUTE FUNCTION holdfast.post_transfers();
 
+-- What a run has committed and a person has to know, until a run has said it. A row belongs to the
+-- run that made it, or that it was handed to; when that has said it, the row goes.
+CREATE TABLE holdfast.untold (
+    untold_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id uuid NOT NULL,
+    code text NOT NULL,
+    job_id text,
+    message text NOT NULL,
+    happened_at timestamptz NOT NULL,
+    -- Handed to nobody else before this: the run that has it may be about to say it.
+    due_at timestamptz NOT NULL
+);
+CREATE INDEX untold_run ON holdfast.untold (run_id);
+
+-- Keeps news in the transaction that makes it. What an application or a person does is no news to
+-- them: only runs have any.
+CREATE FUNCTION holdfast.tell_later(code text, about_job text, message text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    INSERT INTO untold (run_id, code, job_id, message, happened_at, due_at)
+    SELECT r.run_id::uuid, tell_later.code, about_job, left(tell_later.message, 1000), clock(),
+        clock() + interval '10 seconds'
+    FROM nullif(current_setting('holdfast.run_id', true), '') AS r (run_id)
+    WHERE r.run_id IS NOT NULL
+$$;
+
+CREATE FUNCTION holdfast.tell_of_file() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM tell_later('file_lost', NEW.job_id, format('file %s is gone at the provider: %s',
+        NEW.ordinal, coalesce(NEW.error_message, 'no reason kept')));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER asset_is_lost AFTER UPDATE OF state ON holdfast.asset
+    FOR EACH ROW WHEN (NEW.state = 'lost' AND OLD.state <> 'lost')
+    EXECUTE FUNCTION holdfast.tell_of_file();
+
+CREATE FUNCTION holdfast.tell_of_stray() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM tell_later('stray_task', NULL, format('%s has task %s (%s), which no job knows',
+        NEW.provider, NEW.task_id, concat_ws(', ', NEW.state,
+            NEW.cost_amount || ' ' || NEW.cost_unit)));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER stray_is_reported AFTER UPDATE OF reported_at ON holdfast.stray_task
+    FOR EACH ROW WHEN (NEW.reported_at IS NOT NULL AND OLD.reported_at IS NULL)
+    EXECUTE FUNCTION holdfast.tell_of_stray();
+
+-- Hands news to a run whose own run is over, or has lost its place: at most 1,000 at a time, and never
+-- the same to two runs.
+CREATE FUNCTION holdfast.hand_over(to_run uuid, now_ timestamptz, lease interval)
+RETURNS jsonb
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    WITH due AS MATERIALIZED (
+        SELECT u.untold_id FROM untold u
+        -- What was put off by a clock that is no longer used is due.
+        WHERE (u.due_at <= now_ OR u.due_at > now_ + interval '1 minute')
+            AND NOT EXISTS (SELECT FROM run_slot s WHERE s.run_id = u.run_id
+                AND NOT lease_is_over(s.expires_at, now_, lease))
+        ORDER BY u.untold_id LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED
+    ), taken AS (
+        UPDATE untold u SET run_id = to_run, due_at = now_ + interval '10 seconds'
+        FROM due WHERE u.untold_id = due.untold_id RETURNING u.*
+    )
+    SELECT jsonb_agg(jsonb_build_object('code', t.code, 'job_id', t.job_id, 'message', t.message,
+        'happened_us', (extract(epoch FROM t.happened_at) * 1000000)::bigint)
+        ORDER BY t.untold_id) FROM taken t
+$$;
+
+-- The run has said its news, or could not: then the next run may at once.
+CREATE FUNCTION holdfast.told(run uuid, was_said boolean) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    DELETE FROM untold u WHERE u.run_id = run AND was_said;
+    UPDATE untold u SET due_at = '-infinity' WHERE u.run_id = run AND NOT was_said;
+$$;
+
+-- Trouble that lasts: of one kind, about one provider, store or the like. It is said when it begins,
+-- each hour while it lasts, and once when it was not met for ten minutes.
+CREATE TABLE holdfast.condition (
+    name text NOT NULL,
+    subject text NOT NULL,
+    message text NOT NULL,
+    began_at timestamptz NOT NULL,
+    seen_at timestamptz NOT NULL,
+    -- By a run that nobody watched; null until then.
+    said_at timestamptz,
+    times bigint NOT NULL,
+    PRIMARY KEY (name, subject)
+);
+
+-- Notes that a run met a condition. `is_due` when a run that nobody watches (`is_heard` by mail only) is
+-- to say it now: for the first time, or again. Runs on all hosts say it once together.
+CREATE FUNCTION holdfast.note_condition(
+    run uuid, clock_offset interval, named text, about text, words text, is_heard boolean)
+RETURNS TABLE (is_due boolean, lasted_us bigint, times bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+BEGIN
+    PERFORM act_as('run', run, clock_offset);
+    now_ := clock();
+    RETURN QUERY
+    INSERT INTO condition AS c (name, subject, message, began_at, seen_at, said_at, times)
+    VALUES (named, about, left(words, 1000), now_, now_, CASE WHEN is_heard THEN now_ END, 1)
+    ON CONFLICT (name, subject) DO UPDATE SET message = excluded.message, seen_at = now_,
+        -- What was noted by a clock that is no longer used begins anew.
+        began_at = CASE WHEN c.began_at > now_ THEN now_ ELSE c.began_at END,
+        times = CASE WHEN c.began_at > now_ THEN 1 ELSE c.times + 1 END,
+        said_at = CASE WHEN is_heard AND (c.said_at IS NULL
+                OR c.said_at <= now_ - interval '1 hour' OR c.said_at > now_)
+            THEN now_ ELSE c.said_at END
+    RETURNING coalesce(c.said_at = now_, false), (extract(epoch FROM now_ - c.began_at) * 1000000)::bigint, c.times;
+END $$;
+
+-- Makes news of the conditions that are over. A provider whose breaker has opened is asked rarely; that
+-- is over when it has answered.
+CREATE FUNCTION holdfast.end_conditions(now_ timestamptz) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    WITH over AS (
+        DELETE FROM condition c WHERE (c.name, c.subject) IN (
+            SELECT d.name, d.subject FROM condition d
+            WHERE (d.seen_at <= now_ - interval '10 minutes' OR d.seen_at > now_ + interval '1 minute')
+                AND NOT EXISTS (SELECT FROM provider p
+                    WHERE p.provider = d.subject AND p.openings > 0)
+            FOR UPDATE SKIP LOCKED)
+        RETURNING c.*
+    )
+    INSERT INTO untold (run_id, code, message, happened_at, due_at)
+    SELECT '00000000-0000-0000-0000-000000000000', 'condition_over',
+        format('over: %s was met %s times within %s minutes; it was: %s',
+            concat_ws(' ', o.name, nullif(o.subject, '')), o.times,
+            ceil(greatest(extract(epoch FROM o.seen_at - o.began_at), 0) / 60), o.message),
+        now_, '-infinity'
+    FROM over o WHERE o.said_at IS NOT NULL
+$$;
+
 -- The story of a job: each change of state or block, whoever made it.
 CREATE FUNCTION holdfast.record_job_event() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -134,6 +280,11 @@ BEGIN
         CASE WHEN NEW.blocked IS NOT NULL THEN NEW.blocked_reason
             WHEN NEW.state IN ('failed', 'dismissed', 'abandoned', 'timed_out')
             THEN concat_ws(': ', NEW.error_code, NEW.error_message) END);
+    IF TG_OP = 'UPDATE' AND NEW.blocked IS NOT NULL AND NEW.blocked IS DISTINCT FROM OLD.blocked THEN
+        PERFORM tell_later(CASE NEW.blocked WHEN 'brake' THEN 'braked' WHEN 'person' THEN 'set_aside'
+            ELSE NEW.blocked END, NEW.job_id, format('%s; see holdfast job show %s',
+            coalesce(NEW.blocked_reason, 'waits for a person'), shell_word(NEW.job_id)));
+    END IF;
     IF policy_value('notify', NEW.provider, NEW.kind, NEW.model) = 'on' THEN
         PERFORM pg_notify('holdfast_job', json_build_object(
             'job_id', NEW.job_id, 'state', NEW.state, 'blocked', NEW.blocked,
@@ -170,6 +321,21 @@ CREATE TRIGGER job_leaves_tasks BEFORE UPDATE OF state ON holdfast.job
         AND NEW.state IN ('succeeded', 'delivered', 'dismissed'))
     EXECUTE FUNCTION holdfast.watch_surplus();
 
+-- The files of a job that is closed before they were stored end with it: nobody would claim them, and
+-- each run would walk over them first.
+CREATE FUNCTION holdfast.drop_files() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    UPDATE asset SET state = 'dropped', error_message = 'the job was ' || NEW.state,
+        lease_owner = NULL, lease_until = NULL, claims = 0
+    WHERE job_id = NEW.job_id AND state = 'pending';
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER job_drops_files AFTER UPDATE OF state ON holdfast.job
+    FOR EACH ROW WHEN (OLD.state = 'succeeded' AND NEW.state IN ('dismissed', 'failed'))
+    EXECUTE FUNCTION holdfast.drop_files();
+
 CREATE FUNCTION holdfast.watch_new_task() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
@@ -183,25 +349,122 @@ END $$;
 CREATE TRIGGER task_comes_late AFTER INSERT ON holdfast.task
     FOR EACH ROW WHEN (NEW.finished_at IS NULL) EXECUTE FUNCTION holdfast.watch_new_task();
 
--- Once a day for each offer the row is written; otherwise it is only looked at.
+-- Once a day for each offer the row is written; otherwise it is only looked at. It is written in the
+-- application's own transaction, which may stay open for long: nobody waits for it here, and where
+-- somebody else is at the offer, a later job notes it.
 CREATE FUNCTION holdfast.note_offer() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    endpoint_ text := coalesce(NEW.endpoint, '');
 BEGIN
-    IF NOT EXISTS (SELECT FROM offer o
-        WHERE o.provider = NEW.provider AND o.endpoint = coalesce(NEW.endpoint, '')
-            AND o.kind = NEW.kind AND o.model = NEW.model
-            AND o.last_used_at > NEW.created_at - interval '1 day') THEN
-        INSERT INTO offer AS o (provider, endpoint, kind, model, first_used_at, last_used_at)
-        VALUES (NEW.provider, coalesce(NEW.endpoint, ''), NEW.kind, NEW.model, NEW.created_at,
-            NEW.created_at)
-        ON CONFLICT (provider, endpoint, kind, model) DO UPDATE
-        SET last_used_at = greatest(o.last_used_at, excluded.last_used_at);
+    IF EXISTS (SELECT FROM offer o
+            WHERE o.provider = NEW.provider AND o.endpoint = endpoint_
+                AND o.kind = NEW.kind AND o.model = NEW.model
+                AND o.last_used_at > NEW.created_at - interval '1 day')
+        OR NOT pg_try_advisory_xact_lock(hashtextextended('holdfast.offer '
+            || jsonb_build_array(NEW.provider, endpoint_, NEW.kind, NEW.model)::text, 0)) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM 1 FROM offer o
+    WHERE o.provider = NEW.provider AND o.endpoint = endpoint_ AND o.kind = NEW.kind
+        AND o.model = NEW.model FOR NO KEY UPDATE SKIP LOCKED;
+    IF FOUND THEN
+        UPDATE offer o SET last_used_at = greatest(o.last_used_at, NEW.created_at)
+        WHERE o.provider = NEW.provider AND o.endpoint = endpoint_ AND o.kind = NEW.kind
+            AND o.model = NEW.model;
+    ELSE
+        INSERT INTO offer (provider, endpoint, kind, model, first_used_at, last_used_at)
+        VALUES (NEW.provider, endpoint_, NEW.kind, NEW.model, NEW.created_at, NEW.created_at)
+        ON CONFLICT (provider, endpoint, kind, model) DO NOTHING;
     END IF;
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER job_uses_offer AFTER INSERT ON holdfast.job
     FOR EACH ROW EXECUTE FUNCTION holdfast.note_offer();
+
+-- What all hosts know of a family of a provider's answers: whether anybody can read them.
+CREATE TABLE holdfast.family (
+    provider text NOT NULL,
+    endpoint text NOT NULL,
+    -- The newest answer that could be read; written once a minute while all is well.
+    readable_at timestamptz,
+    -- Nobody can read it since then.
+    unreadable_since timestamptz,
+    last_error text,
+    -- The job that was asked about for all that rest or are set aside, and when.
+    probe_job text,
+    probed_at timestamptz,
+    PRIMARY KEY (provider, endpoint)
+);
+
+-- When a provider was silent or left alone (no endpoint), or a family of it unreadable: watches did not
+-- run then. One that lasts is in the provider's or the family's own row.
+CREATE TABLE holdfast.outage (
+    provider text NOT NULL,
+    endpoint text NOT NULL,
+    began_at timestamptz NOT NULL,
+    ended_at timestamptz NOT NULL,
+    PRIMARY KEY (provider, endpoint, ended_at)
+);
+
+-- Whether a callback waits that may be about this job, because it names the job or a task of it. One
+-- whose body is cut, or more than can be looked through, count as such.
+CREATE FUNCTION holdfast.awaits_callback(j holdfast.job) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    most CONSTANT integer := 2000;
+    -- Each name as `encode` writes it, between characters that belong to no id.
+    names text[] := ARRAY(
+        SELECT encode(convert_to(o.id, 'UTF8'), 'escape')
+        FROM (SELECT j.job_id UNION SELECT j.task_id
+            UNION SELECT t.task_id FROM task t WHERE t.job_id = j.job_id) o (id)
+        WHERE o.id IS NOT NULL);
+    one record;
+    said text;
+    name text;
+BEGIN
+    FOR one IN
+        SELECT c.query, c.headers, c.body, c.whole_bytes, row_number() OVER () AS place
+        FROM callback c WHERE c.drained_at IS NULL AND c.provider = j.provider LIMIT most + 1
+    LOOP
+        IF one.place > most OR one.whole_bytes IS NOT NULL THEN
+            RETURN true;
+        END IF;
+        said := replace(concat_ws(chr(10), encode(percent_decoded(one.query), 'escape'),
+            encode(convert_to(one.headers::text, 'UTF8'), 'escape'), encode(one.body, 'escape')),
+            E'\\\\/', '/');
+        FOREACH name IN ARRAY names LOOP
+            IF position(name IN said) > 0 AND said ~ ('(^|[^A-Za-z0-9_-])'
+                || regexp_replace(name, '([^A-Za-z0-9_])', E'\\\\\\1', 'g') || '($|[^A-Za-z0-9_-])') THEN
+                RETURN true;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN false;
+END $$;
+
+-- Whether nobody can read a family: three tasks of it are unreadable, and none of it has been readable
+-- since the first of them.
+CREATE FUNCTION holdfast.is_unreadable(for_provider text, for_family text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT count(*) >= 3 FROM (SELECT FROM job j
+        WHERE j.provider = for_provider AND j.unheard_family = coalesce(for_family, '')
+            AND j.state IN ('created', 'submitted', 'running', 'timed_out')
+            AND (j.unheard_as = 'unreadable' OR j.blocked_cause IS NOT NULL)
+            AND j.unheard_as = 'unreadable'
+            AND j.unheard_since > coalesce((SELECT f.readable_at FROM family f
+                WHERE f.provider = for_provider AND f.endpoint = coalesce(for_family, '')),
+                '-infinity') LIMIT 3) u
+$$;
+
+-- Whether a want of answers is the provider's trouble: it is silent, left alone, or unreadable.
+CREATE FUNCTION holdfast.is_in_trouble(for_provider text, for_family text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM provider p WHERE p.provider = for_provider
+            AND (p.silent_since IS NOT NULL OR p.paused_until > clock()))
+        OR is_unreadable(for_provider, for_family)
+$$;
 
 -- The value that applies to a job: the most specific row wins, a row that somebody set before
 -- one that came with the schema.
@@ -252,6 +515,7 @@ INSERT INTO holdfast.policy (key, kind, value, is_default) VALUES
     ('brake_credits', '', 'off', true),
     ('max_runs', '', '2', true), ('claim_limit', '', '3', true),
     ('transfer_limit', '', '30m', true), ('max_file_bytes', '', '21474836480', true),
+    ('verify_share', '', '5%', true), ('verify_bytes', '', '1073741824', true),
     ('notify', '', 'off', true),
     ('list_every', '', '5m', true), ('strays', '', 'report', true),
     ('currency', '', 'USD', true), ('business_zone', '', 'UTC', true),
@@ -271,6 +535,9 @@ INSERT INTO holdfast.policy (key, provider, value, is_default) VALUES
     ('url_life', 'kling', '30d', true), ('url_life', 'runway', '24h', true),
     ('url_life', 'google-veo', '2d', true), ('url_life', 'seedance', '24h', true),
     ('url_life', 'wavespeed', '7d', true);
+-- A source below this rate for so long is slow: it gets a place among the slow ones, or waits for one.
+INSERT INTO holdfast.policy (key, value, is_default) VALUES
+    ('min_rate', '16384', true), ('slow_after', '10s', true);
 INSERT INTO holdfast.provider (provider) VALUES
     ('kie'), ('kling'), ('replicate'), ('fal'), ('runway'), ('luma'), ('minimax'), ('google-veo'),
     ('seedance'), ('wavespeed'), ('piapi'), ('openai-videos');

@@ -128,9 +128,19 @@ BEGIN
         WHERE r.action = 'capture' AND r.amount < j.credits;
 END $$;
 
--- Which of these automatic resolutions the brakes stop, counted over the last hour and all hosts.
--- Takes the brakes' lock to the end of the transaction, so that two hosts cannot both use what is
--- left; it is taken only when something is to be counted.
+-- Takes the brakes' lock to the end of the transaction, so that two hosts cannot both use what is left.
+-- Whoever comes here holds accounts that the application may want: false after a moment.
+CREATE FUNCTION holdfast.take_brakes() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp SET lock_timeout = '100ms' AS $$
+BEGIN
+    PERFORM 1 FROM brake_lock FOR NO KEY UPDATE;
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+END $$;
+
+-- Which of these automatic resolutions the brakes stop, counted over the last hour and all hosts. The
+-- caller has the brakes' lock.
 CREATE FUNCTION holdfast.braked(resolutions holdfast.resolution[])
 RETURNS TABLE (job_id text, reason text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -141,7 +151,6 @@ DECLARE
     part record;
     stopped text;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('holdfast.brakes', 0));
     DELETE FROM brake_use WHERE minute < now_ - interval '2 hours';
     FOR one IN
         SELECT r.job_id, r.amount, j.account_id, j.provider, j.kind, j.model
@@ -211,7 +220,13 @@ CREATE TYPE holdfast.move AS (
     ends_watch boolean,
     blocked text,
     blocked_reason text,
-    observation jsonb
+    observation jsonb,
+    -- The family that was asked, and whether what came could be read: readable, unreadable, silence.
+    family text,
+    reading text,
+    -- Why the move ends something for want of an answer: silence, unreadable. It is put off while that
+    -- is the provider's trouble.
+    cause text
 );
 
 -- Judges a move against the row as it is now: 'go', or the outcome that it loses to.
@@ -231,19 +246,21 @@ LANGUAGE sql STABLE AS $$
         WHEN m.new_state IS NULL AND m.token IS NOT NULL
             AND j.state NOT IN ('created', 'submitted', 'running', 'timed_out')
             AND j.watch_until IS NULL THEN 'finished_meanwhile'
+        -- What is the provider's trouble sets no job aside, and ends no watch.
+        WHEN m.cause IS NOT NULL AND m.token IS NOT NULL
+            AND holdfast.is_in_trouble(j.provider, m.family) THEN 'postponed'
         -- The end of a watch voids only when no callback is waiting that might say otherwise.
-        WHEN m.new_state = 'abandoned' AND m.token IS NOT NULL AND EXISTS (
-            SELECT FROM holdfast.callback c
-            WHERE c.drained_at IS NULL AND c.provider = j.provider)
+        WHEN m.new_state = 'abandoned' AND m.token IS NOT NULL AND holdfast.awaits_callback(j)
             THEN 'postponed'
         ELSE 'go' END
 $$;
 
 -- Applies a batch of moves: judges each against the row as it is, brakes, settles, writes the
 -- state, the task, the files to store and the evidence. The caller has said who acts (act_as).
--- One row for each move: its outcome is 'go', 'lease_lost', 'finished_meanwhile', 'postponed' or
--- 'braked'; action and amount say what happened to the credits, and a second row gives the
--- remainder of a partial capture. The detail of a job that is set aside is the command for a person.
+-- One row for each move: its outcome is 'go', 'lease_lost', 'finished_meanwhile', 'postponed',
+-- 'locked' (another run is at the brakes; the lease stays) or 'braked'; action and amount say what
+-- happened to the credits, and a second row gives the remainder of a partial capture. The detail of a
+-- job that is set aside is the command for a person.
 CREATE FUNCTION holdfast.apply_moves(moves holdfast.move[], automatic boolean)
 RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -255,10 +272,17 @@ DECLARE
     counted resolution[];
     held_back text[];
     held_reasons text[];
+    later text[] := '{}';
+    -- How long what nobody can read rests, unless it is asked about for all, or a callback comes.
+    rest CONSTANT interval := interval '6 hours';
+    this_version text := (SELECT r.version FROM run r
+        WHERE r.run_id = nullif(current_setting('holdfast.run_id', true), '')::uuid);
 BEGIN
     PERFORM 1 FROM job j
     WHERE j.job_id IN (SELECT m.job_id FROM unnest(moves) m)
     ORDER BY j.job_id FOR NO KEY UPDATE;
+    PERFORM note_readings(ARRAY(SELECT m FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
+        WHERE m.reading IS NOT NULL AND judge_move(j, m) IN ('go', 'postponed')), now_);
 
     -- Rule 7: the row decides, not what was read before the provider was asked.
     SELECT array_agg(m) INTO going FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
@@ -267,16 +291,23 @@ BEGIN
         FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
         WHERE judge_move(j, m) <> 'go';
 
-    -- Evidence is kept whatever becomes of the move.
-    INSERT INTO observation (job_id, task_id, run_id, observed_at, source, http_status, state,
-        error_class, error_message, progress, evidence, body_sha256, body_bytes)
-    SELECT m.job_id, m.task_id, nullif(current_setting('holdfast.run_id', true), '')::uuid, now_,
-        o.source, o.http_status, o.state, o.error_class, o.error_message, o.progress, o.evidence,
-        o.body_sha256, o.body_bytes
-    FROM unnest(moves) m CROSS JOIN LATERAL jsonb_to_record(m.observation) AS o (
-        source text, http_status integer, state text, error_class text, error_message text,
-        progress integer, evidence text, body_sha256 text, body_bytes integer)
-    WHERE m.observation IS NOT NULL;
+    -- What is put off is free at once, and as if it had not been claimed. Whoever comes too late with
+    -- its answer has not crashed either.
+    UPDATE job j SET
+        lease_owner = CASE v.verdict WHEN 'postponed' THEN NULL ELSE j.lease_owner END,
+        lease_until = CASE v.verdict WHEN 'postponed' THEN NULL ELSE j.lease_until END,
+        claims = CASE WHEN v.verdict = 'postponed' THEN 0 ELSE greatest(j.claims - v.is_late, 0) END,
+        is_resting = CASE v.verdict WHEN 'postponed' THEN v.rests ELSE j.is_resting END,
+        next_poll_at = CASE WHEN v.verdict = 'lease_lost' THEN j.next_poll_at
+            WHEN v.rests THEN now_ + rest
+            WHEN v.cause IS NULL THEN now_ + interval '15 seconds'
+            ELSE now_ + coalesce(v.wait, interval '5 minutes') END
+    FROM (SELECT m.job_id, m.cause, m.wait, judge_move(o, m) AS verdict,
+            (m.token < o.lease_token)::integer AS is_late,
+            m.reading = 'unreadable' AND is_unreadable(o.provider, m.family) AS rests
+        FROM unnest(moves) m JOIN job o ON o.job_id = m.job_id
+        WHERE m.token <= o.lease_token) v
+    WHERE j.job_id = v.job_id AND v.verdict IN ('postponed', 'lease_lost');
 
     -- The money that the moves call for, less what a brake stops.
     SELECT array_agg(ROW(m.job_id, c.action, c.amount, coalesce(m.error_code, m.new_state))::resolution)
@@ -287,11 +318,29 @@ BEGIN
     IF automatic THEN
         SELECT array_agg(r) INTO counted FROM unnest(wanted) r JOIN job j ON j.job_id = r.job_id
         WHERE r.action IN ('void', 'refund', 'charge') AND NOT j.brake_released;
-        IF counted IS NOT NULL THEN
+        IF counted IS NOT NULL AND NOT take_brakes() THEN
+            SELECT array_agg(r.job_id) INTO later FROM unnest(counted) r;
+            SELECT array_agg(m) INTO going FROM unnest(going) m WHERE m.job_id <> ALL (later);
+            SELECT array_agg(r) INTO wanted FROM unnest(wanted) r WHERE r.job_id <> ALL (later);
+            RETURN QUERY SELECT l, 'locked', NULL::text, NULL::bigint, NULL::text
+                FROM unnest(later) l;
+        ELSIF counted IS NOT NULL THEN
             SELECT array_agg(b.job_id), array_agg(b.reason) INTO held_back, held_reasons
             FROM braked(counted) b;
         END IF;
     END IF;
+
+    -- Evidence is kept whatever becomes of the move; one that comes again brings it again.
+    INSERT INTO observation (job_id, task_id, run_id, observed_at, source, http_status, state,
+        error_class, error_message, progress, evidence, body_sha256, body_bytes)
+    SELECT m.job_id, m.task_id, nullif(current_setting('holdfast.run_id', true), '')::uuid, now_,
+        o.source, o.http_status, o.state, o.error_class, o.error_message, o.progress, o.evidence,
+        o.body_sha256, o.body_bytes
+    FROM unnest(moves) m CROSS JOIN LATERAL jsonb_to_record(m.observation) AS o (
+        source text, http_status integer, state text, error_class text, error_message text,
+        progress integer, evidence text, body_sha256 text, body_bytes integer)
+    WHERE m.observation IS NOT NULL AND m.job_id <> ALL (later);
+
     IF held_back IS NOT NULL THEN
         UPDATE job j SET blocked = 'brake',
             blocked_reason = b.reason || '; would have become ' || m.new_state,
@@ -343,14 +392,31 @@ BEGIN
         last_healthy_at = CASE m.answer WHEN 'healthy' THEN now_ ELSE j.last_healthy_at END,
         blocked = m.blocked,
         blocked_reason = CASE WHEN m.blocked IS NULL THEN NULL ELSE m.blocked_reason END,
+        blocked_cause = CASE WHEN m.blocked IS NOT NULL THEN m.cause END,
+        blocked_versions = CASE WHEN m.reading = 'readable' THEN '{}'
+            WHEN m.blocked IS NOT NULL AND m.cause IS NOT NULL
+                THEN array_append(j.blocked_versions, coalesce(this_version, ''))
+            ELSE j.blocked_versions END,
+        awaits_readable = m.blocked IS NOT NULL AND m.cause IS NOT NULL AND NOT EXISTS (
+            SELECT FROM family f WHERE f.provider = j.provider
+                AND f.endpoint = coalesce(m.family, '') AND f.readable_at >= j.unheard_since),
+        unheard_since = CASE m.reading WHEN 'readable' THEN NULL WHEN 'silence'
+            THEN coalesce(j.unheard_since, now_) ELSE j.unheard_since END,
+        unheard_as = CASE m.reading WHEN 'readable' THEN NULL WHEN 'silence' THEN 'silence'
+            ELSE j.unheard_as END,
+        unheard_family = coalesce(m.family, j.unheard_family),
+        is_resting = coalesce(m.reading = 'unreadable' AND is_unreadable(j.provider, m.family), false),
+        woken_at = CASE WHEN m.token IS NULL OR j.woken_at > j.leased_at THEN j.woken_at END,
         pending_move = NULL,
         brake_released = false,
         next_poll_at = CASE
             -- A callback that came while we asked may know more than our answer did.
             WHEN j.woken_at > j.leased_at THEN now_
+            WHEN m.reading = 'unreadable' AND is_unreadable(j.provider, m.family) THEN now_ + rest
             WHEN m.wait IS NOT NULL THEN now_ + m.wait
             ELSE j.next_poll_at END,
-        claims = 0, lease_owner = NULL, lease_until = NULL
+        claims = 0, lease_owner = NULL, lease_until = NULL,
+        held_up_since = NULL, held_up_told_at = NULL
     FROM unnest(going) m
     WHERE j.job_id = m.job_id;
 
@@ -387,4 +453,108 @@ BEGIN
     CROSS JOIN LATERAL unnest(m.result_urls) WITH ORDINALITY AS u (url, ordinal)
     WHERE m.new_state = 'succeeded'
     ON CONFLICT (job_id, ordinal) DO NOTHING;
+END $$;
+
+-- Locks for these moves the accounts whose credits they move, and then the jobs, and says which are
+-- ours now. Nothing waits for a row that somebody else holds; only for accounts, and only when
+-- `patient` is set, half a second while nothing else is held.
+CREATE FUNCTION holdfast.lock_free(moves holdfast.move[], patient boolean) RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp SET lock_timeout = '500ms' AS $$
+#variable_conflict use_column
+DECLARE
+    wanted text[];
+    held text[];
+    ours text[];
+BEGIN
+    SELECT array_agg(DISTINCT j.account_id) INTO wanted
+    FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
+    CROSS JOIN LATERAL credit_action(j, m.new_state, m.files) c
+    WHERE m.new_state IS NOT NULL AND c.action IS NOT NULL;
+    IF patient THEN
+        BEGIN
+            SELECT array_agg(l.account_id) INTO held FROM (
+                SELECT a.account_id FROM account a WHERE a.account_id = ANY (wanted)
+                ORDER BY a.account_id FOR NO KEY UPDATE) l;
+        EXCEPTION WHEN lock_not_available THEN
+            held := NULL;
+        END;
+    ELSE
+        SELECT array_agg(l.account_id) INTO held FROM (
+            SELECT a.account_id FROM account a WHERE a.account_id = ANY (wanted)
+            ORDER BY a.account_id FOR NO KEY UPDATE SKIP LOCKED) l;
+    END IF;
+    SELECT array_agg(l.job_id) INTO ours FROM (
+        SELECT j.job_id FROM job j WHERE j.job_id IN (SELECT m.job_id FROM unnest(moves) m)
+        ORDER BY j.job_id FOR NO KEY UPDATE SKIP LOCKED) l;
+    -- One that came to move credits only now, since something else happened to its job, is not ours.
+    RETURN ARRAY(SELECT m.job_id FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
+        LEFT JOIN LATERAL credit_action(j, m.new_state, m.files) c ON m.new_state IS NOT NULL
+        WHERE m.job_id = ANY (ours)
+            AND (c.action IS NULL OR coalesce(j.account_id = ANY (held), false)));
+END $$;
+
+-- Applies moves that nobody is waiting for. What the application or a person holds comes back as
+-- 'locked', with the account in `detail`, and keeps its lease: nothing waits for it here, and nothing
+-- is held while something else is waited for. A move that the database refuses is 'refused', the job
+-- waits for a person with the reason, and the others go on.
+CREATE FUNCTION holdfast.apply_automatic(moves holdfast.move[], patient boolean DEFAULT false)
+RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp SET lock_timeout = '500ms' AS $$
+#variable_conflict use_column
+DECLARE
+    ours text[] := lock_free(moves, patient);
+    going move[];
+    one move;
+    is_whole boolean := true;
+    complaint text;
+BEGIN
+    RETURN QUERY SELECT m.job_id, 'locked', NULL::text, NULL::bigint, j.account_id
+        FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id WHERE m.job_id <> ALL (ours);
+    SELECT array_agg(m) INTO going FROM unnest(moves) m WHERE m.job_id = ANY (ours);
+    IF going IS NULL THEN
+        RETURN;
+    END IF;
+    BEGIN
+        RETURN QUERY SELECT a.* FROM apply_moves(going, true) a;
+    EXCEPTION WHEN OTHERS THEN
+        IF NOT is_row_trouble(SQLSTATE) AND SQLSTATE <> '55P03' THEN
+            RAISE;
+        END IF;
+        is_whole := false;
+    END;
+    IF is_whole THEN
+        RETURN;
+    END IF;
+    FOREACH one IN ARRAY going LOOP
+        BEGIN
+            RETURN QUERY SELECT a.* FROM apply_moves(ARRAY[one], true) a;
+        EXCEPTION WHEN OTHERS THEN
+            IF SQLSTATE = '55P03' THEN
+                RETURN QUERY SELECT one.job_id, 'locked', NULL::text, NULL::bigint, NULL::text;
+            ELSIF is_row_trouble(SQLSTATE) THEN
+                complaint := format('%s (%s)', left(SQLERRM, 300), SQLSTATE);
+                PERFORM refuse_move(one, complaint);
+                RETURN QUERY SELECT one.job_id, 'refused', NULL::text, NULL::bigint, complaint;
+            ELSE
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+END $$;
+
+-- Sets a job aside whose move the database refuses: it waits for a person, who is told why.
+CREATE FUNCTION holdfast.refuse_move(m holdfast.move, complaint text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    UPDATE job j SET blocked = 'person', pending_move = NULL, brake_released = false,
+        blocked_reason = format('what was decided (%s) could not be written: %s',
+            coalesce(m.new_state, 'to ask again later'), complaint),
+        lease_owner = NULL, lease_until = NULL, claims = 0
+    WHERE j.job_id = m.job_id
+        AND judge_move(j, m) NOT IN ('finished_meanwhile', 'lease_lost');
+EXCEPTION WHEN OTHERS THEN
+    -- Not even that can be written: it is told all the same, and the lease runs out.
+    IF NOT is_row_trouble(SQLSTATE) THEN
+        RAISE;
+    END IF;
 END $$;

@@ -99,3 +99,38 @@ $$;
 
 CREATE VIEW holdfast.invariant_violation AS
 SELECT invariant, subject, detail FROM holdfast.check_invariants('', 2147483647);
+
+-- Jobs without an answer that rest, or were set aside, for want of one; and a few that may.
+CREATE VIEW holdfast.unheard_job AS
+SELECT * FROM holdfast.job
+WHERE state IN ('created', 'submitted', 'running', 'timed_out')
+    AND (unheard_as = 'unreadable' OR blocked_cause IS NOT NULL);
+
+-- Whether a pass has jobs that may be asked about again by themselves.
+CREATE FUNCTION holdfast.may_ask_again(command text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM unheard_job u
+        WHERE (u.state = 'timed_out') = (may_ask_again.command = 'orphan-recoverer')
+            AND (u.is_resting OR u.blocked = 'person'))
+$$;
+
+-- How long, between two instants, watches of a family did not run, because nobody could have told them
+-- anything: its provider was silent or left alone, or nobody could read it.
+CREATE FUNCTION holdfast.lost_time(
+    for_provider text, for_family text, since timestamptz, until timestamptz) RETURNS interval
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT coalesce(sum(upper(r) - lower(r)), '0') FROM (
+        SELECT unnest(range_agg(tstzrange(greatest(o.began_at, since), least(o.ended_at, until)))) AS r
+        FROM (
+            SELECT began_at, ended_at FROM outage
+            WHERE provider = for_provider AND endpoint IN ('', for_family)
+                AND ended_at > since AND began_at < until
+            UNION ALL
+            SELECT silent_since, until FROM provider
+            WHERE provider = for_provider AND silent_since IS NOT NULL
+            UNION ALL
+            SELECT unreadable_since, until FROM family
+            WHERE provider = for_provider AND endpoint = for_family
+                AND unreadable_since IS NOT NULL) o
+        WHERE greatest(o.began_at, since) < least(o.ended_at, until)) lost
+$$;

@@ -79,7 +79,10 @@ BEGIN
         'open_job: the job id must be 1 to 200 characters');
     PERFORM require(open_job.account <> '' AND length(open_job.account) <= 200,
         'open_job: the account must be 1 to 200 characters');
-    PERFORM require(open_job.model IS NOT NULL, 'open_job: the model is missing');
+    PERFORM require(open_job.model <> '' AND length(open_job.model) <= 200,
+        'open_job: the model must be 1 to 200 characters');
+    PERFORM require(coalesce(length(open_job.endpoint), 0) <= 200,
+        'open_job: the endpoint must be at most 200 characters');
     PERFORM require(EXISTS (SELECT FROM provider p WHERE p.provider = open_job.provider),
         format('open_job: unknown provider %L; known are %s', open_job.provider,
             (SELECT string_agg(p.provider, ', ' ORDER BY p.provider) FROM provider p)));
@@ -138,19 +141,37 @@ BEGIN
     RETURN status_of(open_job.job_id);
 END $$;
 
-CREATE FUNCTION holdfast.mark_submitting(job_id text) RETURNS void
+-- Says just before the create call whether the caller may make it: true for the first to ask, and for
+-- nobody after that, whether or not anything came of it; false also once there is a task or an end.
+CREATE FUNCTION holdfast.mark_submitting(job_id text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     j job := lock_job(mark_submitting.job_id);
 BEGIN
-    IF j.state <> 'created' THEN
-        RETURN;
+    IF j.state <> 'created' OR j.submitting_at IS NOT NULL OR j.task_id IS NOT NULL THEN
+        RETURN false;
     END IF;
     PERFORM act_as('application', NULL, '0');
-    UPDATE job SET submitting_at = coalesce(submitting_at, clock()), revision = revision + 1,
+    UPDATE job SET submitting_at = clock(), revision = revision + 1,
         next_poll_at = clock() + policy_interval('unsubmitted_after', j.provider, j.kind, j.model)
     WHERE job.job_id = j.job_id;
+    RETURN true;
+END $$;
+
+-- What the application asked for when it opened the job, as it is needed to start it again.
+CREATE FUNCTION holdfast.job_request(job_id text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    j job;
+BEGIN
+    SELECT * INTO j FROM job WHERE job.job_id = job_request.job_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no job %', coalesce(quote_literal(job_request.job_id), 'NULL')
+            USING ERRCODE = 'HF005';
+    END IF;
+    RETURN j.request;
 END $$;
 
 -- The lock under which a task id and the callbacks that name it meet, held to the end of the
@@ -170,8 +191,10 @@ DECLARE
     waiting boolean;
     is_new boolean;
 BEGIN
-    PERFORM require(mark_submitted.task_id <> '' AND length(mark_submitted.task_id) <= 500,
-        'mark_submitted: the task id must be 1 to 500 characters');
+    PERFORM require(is_task_id(mark_submitted.task_id),
+        'mark_submitted: the task id must be 1 to 500 bytes');
+    PERFORM require(coalesce(length(mark_submitted.endpoint), 0) <= 200,
+        'mark_submitted: the endpoint must be at most 200 characters');
     j := lock_job(mark_submitted.job_id);
     PERFORM act_as('application', NULL, '0');
     INSERT INTO task AS t (provider, task_id, job_id, endpoint, created_at)
@@ -295,15 +318,17 @@ BEGIN
     RETURN status_of(j.job_id);
 END $$;
 
-CREATE FUNCTION holdfast.return_credits(job_id text, reason text) RETURNS holdfast.job_status
+-- The two deeds below by a person or by the application. Who acts is an argument and no setting, which
+-- a login of the application could make up; it may not call these.
+CREATE FUNCTION holdfast.return_credits_by(job_id text, reason text, who text)
+RETURNS holdfast.job_status
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    j job := lock_job(return_credits.job_id);
+    j job := lock_job(return_credits_by.job_id);
     paid bigint := j.captured + j.charged - j.refunded;
 BEGIN
-    PERFORM act_as(coalesce(nullif(current_setting('holdfast.person', true), ''), 'application'),
-        NULL, '0');
+    PERFORM act_as(who, NULL, '0');
     IF j.credit_state = 'held' THEN
         PERFORM settle(ARRAY[ROW(j.job_id, 'void', j.credits, reason)::resolution]);
     ELSIF paid > 0 THEN
@@ -312,7 +337,8 @@ BEGIN
     RETURN status_of(j.job_id);
 END $$;
 
-CREATE FUNCTION holdfast.dismiss_job(job_id text, reason text) RETURNS holdfast.job_status
+CREATE FUNCTION holdfast.dismiss_job_by(job_id text, reason text, who text)
+RETURNS holdfast.job_status
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -320,12 +346,21 @@ DECLARE
     m move;
 BEGIN
     PERFORM require(btrim(reason) <> '', 'dismiss_job: a reason is needed');
-    j := lock_job(dismiss_job.job_id);
+    j := lock_job(dismiss_job_by.job_id);
     IF may_become(j.state, 'dismissed', j.error_code) THEN
-        PERFORM act_as(coalesce(nullif(current_setting('holdfast.person', true), ''), 'application'),
-            NULL, '0');
+        PERFORM act_as(who, NULL, '0');
         m.job_id := j.job_id; m.new_state := 'dismissed'; m.error_message := reason;
         PERFORM move_one(m);
     END IF;
     RETURN status_of(j.job_id);
 END $$;
+
+CREATE FUNCTION holdfast.return_credits(job_id text, reason text) RETURNS holdfast.job_status
+LANGUAGE sql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT return_credits_by(return_credits.job_id, return_credits.reason, 'application')
+$$;
+
+CREATE FUNCTION holdfast.dismiss_job(job_id text, reason text) RETURNS holdfast.job_status
+LANGUAGE sql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT dismiss_job_by(dismiss_job.job_id, dismiss_job.reason, 'application')
+$$;

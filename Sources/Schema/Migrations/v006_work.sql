@@ -1,12 +1,40 @@
 -- What the executables call: runs and their places, claims and leases, the providers' limits, the
 -- inbox and the files. Each reads the clock in its own statement, shifted by the run's offset.
 
+-- Refuses a run whose clock offset is not that of a run that is at work, because the two would take
+-- each other's leases. One whose connection is gone is not at work, whatever its lease says.
+CREATE FUNCTION holdfast.refuse_other_offset(clock_offset interval) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    other run;
+BEGIN
+    -- A process that was killed a moment ago may still have its connection.
+    FOR attempt IN 1..20 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        SELECT r.* INTO other FROM run_slot s JOIN run r ON r.run_id = s.run_id
+        WHERE r.clock_offset <> refuse_other_offset.clock_offset
+            AND s.expires_at > clock_timestamp() + r.clock_offset
+            AND r.backend_pid <> pg_backend_pid()
+            AND EXISTS (SELECT FROM pg_stat_activity a
+                WHERE a.pid = r.backend_pid AND a.datname = current_database())
+        LIMIT 1;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+    RAISE EXCEPTION 'the clock offset of this run is %, that of % on % (run %), which is at work, is %: give both the same HOLDFAST_CLOCK_OFFSET, or none, or wait until that run has ended',
+        clock_offset, other.command, other.host, other.run_id, other.clock_offset
+        USING ERRCODE = 'HF012';
+END $$;
+
 -- Starts a run: takes one of the places of its command, and says whether anything is to do, so
 -- that an idle minute ends after two statements. `started` is false when all places are taken.
 CREATE FUNCTION holdfast.begin_run(
     run uuid, command text, host text, pid integer, version text, clock_offset interval,
     OUT started boolean, OUT work boolean, OUT callbacks boolean, OUT lease_us bigint,
-    OUT request_timeout_us bigint, OUT transfer_limit_us bigint, OUT max_file_bytes bigint)
+    OUT request_timeout_us bigint, OUT transfer_limit_us bigint, OUT max_file_bytes bigint,
+    OUT news jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -16,6 +44,7 @@ DECLARE
     now_ timestamptz;
 BEGIN
     PERFORM act_as(begin_run.command, run, clock_offset);
+    PERFORM refuse_other_offset(clock_offset);
     now_ := clock();
     lease_us := extract(epoch FROM lease) * 1000000;
     request_timeout_us := extract(epoch FROM policy_interval('request_timeout')) * 1000000;
@@ -38,12 +67,21 @@ BEGIN
     END IF;
     INSERT INTO run (run_id, command, host, pid, version, started_at)
     VALUES (run, begin_run.command, begin_run.host, begin_run.pid, begin_run.version, now_);
+    IF begin_run.command NOT LIKE 'holdfast %' THEN
+        IF EXISTS (SELECT FROM condition) THEN
+            PERFORM end_conditions(now_);
+        END IF;
+        IF EXISTS (SELECT FROM untold) THEN
+            news := hand_over(run, now_, lease);
+        END IF;
+    END IF;
     callbacks := EXISTS (SELECT FROM callback WHERE drained_at IS NULL);
     work := CASE begin_run.command
         WHEN 'stuck-sweeper' THEN EXISTS (
             SELECT FROM provider p CROSS JOIN LATERAL (
                 SELECT FROM sweepable_job j
                 WHERE j.provider = p.provider AND j.next_poll_at <= now_ LIMIT 1) due)
+            OR may_ask_again(command)
         WHEN 'orphan-recoverer' THEN EXISTS (
                 SELECT FROM provider p CROSS JOIN LATERAL (
                     SELECT FROM recoverable_job j
@@ -51,24 +89,32 @@ BEGIN
             OR EXISTS (SELECT FROM job WHERE pending_move IS NOT NULL AND blocked IS NULL)
             OR may_void_submissions() AND EXISTS (
                 SELECT FROM job WHERE blocked = 'submission_unknown')
+            OR may_ask_again(command)
         WHEN 'storage-mirrorer' THEN EXISTS (
-            SELECT FROM asset a WHERE a.state = 'pending' AND a.next_attempt_at <= now_)
+                SELECT FROM asset a WHERE a.state = 'pending' AND a.next_attempt_at <= now_)
+            OR EXISTS (SELECT FROM undelivered u JOIN job j USING (job_id) WHERE j.blocked IS NULL)
         ELSE true END;
 END $$;
 
+-- Ends a run and gives its place back. Returns how much news it has that is still to be said.
 CREATE FUNCTION holdfast.finish_run(
     run uuid, clock_offset interval, examined integer, outcomes jsonb, credits jsonb,
     exit_status integer)
-RETURNS void
+RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    left_to_tell integer;
 BEGIN
     PERFORM act_as('run', run, clock_offset);
+    UPDATE untold u SET due_at = clock() + interval '10 seconds' WHERE u.run_id = run;
+    GET DIAGNOSTICS left_to_tell = ROW_COUNT;
     UPDATE run r SET finished_at = clock(), examined = finish_run.examined,
         outcomes = finish_run.outcomes, credits = finish_run.credits,
         exit_status = finish_run.exit_status
     WHERE r.run_id = run;
     UPDATE run_slot s SET run_id = NULL, expires_at = NULL WHERE s.run_id = run;
+    RETURN left_to_tell;
 END $$;
 
 -- Jobs that the sweeper looks after: in flight, not blocked, not waiting for a settlement.
@@ -92,7 +138,7 @@ CREATE TYPE holdfast.work_item AS (
     attempts integer, retriggers integer, silences integer, refusals integer,
     deadline_passed boolean, watch_ended boolean, expected_outputs integer,
     stuck_after_us bigint, backoff_max_us bigint, unsubmitted_after_us bigint,
-    retrigger_attempts integer, on_silence text, now_us bigint);
+    retrigger_attempts integer, on_silence text, unheard_us bigint, now_us bigint);
 
 CREATE FUNCTION holdfast.describe_work(wanted text[], now_ timestamptz)
 RETURNS SETOF holdfast.work_item
@@ -106,7 +152,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
         j.attempts, j.retriggers, j.silences, j.refusals,
         coalesce(j.submitted_at, j.created_at)
             + policy_interval('deadline', j.provider, j.kind, j.model) <= now_,
-        coalesce(j.watch_until <= now_, false),
+        coalesce(j.watch_until <= now_ AND j.watch_until + lost_time(j.provider,
+            coalesce(j.unheard_family, t.endpoint, j.endpoint, ''), j.watch_until
+                - policy_interval('watch_window', j.provider, j.kind, j.model), now_) <= now_, false),
         j.expected_outputs,
         (extract(epoch FROM policy_interval('stuck_after', j.provider, j.kind, j.model))
             * 1000000)::bigint,
@@ -116,6 +164,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
             * 1000000)::bigint,
         policy_value('retrigger_attempts', j.provider, j.kind, j.model)::integer,
         policy_value('on_silence', j.provider, j.kind, j.model),
+        (extract(epoch FROM now_ - j.unheard_since) * 1000000)::bigint,
         (extract(epoch FROM now_) * 1000000)::bigint
     FROM unnest(wanted) WITH ORDINALITY AS w (job_id, place)
     JOIN job j USING (job_id)
@@ -127,15 +176,21 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 $$;
 
 -- Takes as many tokens of the provider's bucket as there are, at most `wanted`, and returns how
--- many; -1 when the provider is to be left alone, -2 when another run is at the bucket right now.
-CREATE FUNCTION holdfast.take_tokens(for_provider text, wanted integer, now_ timestamptz)
+-- many; -1 when the provider is to be left alone, -2 when another run is at the bucket right now. A
+-- quarter of the bucket, and of what comes in while that is not full, is kept for what is urgent.
+CREATE FUNCTION holdfast.take_tokens(
+    for_provider text, wanted integer, now_ timestamptz, urgent boolean DEFAULT false)
 RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 DECLARE
     p provider;
     rate double precision := policy_value('rate', for_provider)::double precision;
     burst double precision := policy_value('rate_burst', for_provider)::double precision;
-    filled double precision;
+    -- Whole tokens: of a bucket too small for a quarter nothing is kept.
+    reserve double precision := floor(burst / 4);
+    came double precision;
+    kept double precision;
+    rest double precision;
     given integer;
 BEGIN
     SELECT * INTO p FROM provider WHERE provider.provider = for_provider FOR NO KEY UPDATE SKIP LOCKED;
@@ -147,48 +202,92 @@ BEGIN
         AND p.paused_until <= now_ + policy_interval('breaker_pause_max', for_provider) THEN
         RETURN -1;
     END IF;
-    filled := CASE WHEN p.refilled_at IS NULL THEN burst
-        ELSE least(burst, p.tokens
-            + greatest(extract(epoch FROM now_ - p.refilled_at), 0) * rate) END;
-    given := greatest(least(wanted, floor(filled)::integer), 0);
+    IF p.refilled_at IS NULL THEN
+        kept := reserve;
+        rest := burst - reserve;
+    ELSE
+        came := least(greatest(extract(epoch FROM now_ - p.refilled_at), 0) * rate, burst);
+        kept := least(coalesce(p.reserved, 0), reserve);
+        kept := kept + least(came / 4, reserve - kept);
+        rest := least(p.tokens + came - (kept - least(coalesce(p.reserved, 0), reserve)),
+            burst - kept);
+    END IF;
+    given := greatest(least(wanted,
+        CASE WHEN urgent THEN floor(kept) + floor(rest) ELSE floor(rest) END::integer), 0);
     -- A breaker that has just let go is tried with one request.
     IF p.failures >= policy_value('breaker_failures', for_provider)::integer THEN
         given := least(given, 1);
     END IF;
-    UPDATE provider SET tokens = filled - given, refilled_at = now_
+    UPDATE provider SET refilled_at = now_,
+        reserved = kept - CASE WHEN urgent THEN least(given, floor(kept)) ELSE 0 END,
+        tokens = rest - CASE WHEN urgent THEN greatest(given - floor(kept), 0) ELSE given END
     WHERE provider.provider = for_provider;
     RETURN given;
+END $$;
+
+-- The ids of due jobs, for `claim_jobs`: at most `most`, of those that have been due for longest ten
+-- times as many, and of these in turn one of each account.
+CREATE FUNCTION holdfast.due_ids(
+    source text, which text, for_provider text, now_ timestamptz, jobs text[], run uuid, most integer)
+RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    due text[];
+BEGIN
+    IF most <= 0 THEN
+        RETURN '{}';
+    END IF;
+    EXECUTE format('SELECT array_agg(job_id ORDER BY turn, next_poll_at, job_id) FROM (
+            SELECT job_id, next_poll_at,
+                row_number() OVER (PARTITION BY account_id ORDER BY next_poll_at, job_id) AS turn
+            FROM (SELECT job_id, account_id, next_poll_at FROM %I
+                WHERE provider = $1 AND lease_is_over(lease_until, $2, $4) AND %s AND %s
+                ORDER BY next_poll_at, job_id LIMIT %s) w
+            ORDER BY turn, next_poll_at, job_id LIMIT %s) c',
+        source, which, CASE cardinality(jobs) WHEN 0 THEN 'next_poll_at <= $2'
+            ELSE 'job_id = ANY ($3) AND (leased_at IS NULL OR lease_owner IS DISTINCT FROM $5)
+                AND (next_poll_at <= $2 OR state NOT IN (''succeeded'', ''delivered'', ''dismissed''))'
+            END, least(most * 10, 5000), most)
+    INTO due USING for_provider, now_, jobs, policy_interval('lease'), run;
+    RETURN coalesce(due, '{}');
 END $$;
 
 -- Claims due jobs for a run in one statement, within the providers' limits: of each provider at
 -- most as many as `rooms` has for it, so that one that hangs leaves room for the others, and at most
 -- `most` in all. `jobs` names jobs whose thresholds do not matter; leases always do, and so does
--- the patience with a task that outlived its job. A busy row says
--- that more is due than could be claimed. Jobs whose claims ended without a result too often are
--- set aside.
+-- the patience with a task that outlived its job. Jobs that a callback has woken come first, in up to
+-- three quarters of the room. A busy row says that more is due than could be claimed.
+--
+-- A job whose claims have all but one ended without a result is a suspect. A run holds one suspect at a
+-- time (`may_suspect`), before everything else: whatever dies then, no other is at its last claim. When
+-- the last claim too ends so, the job is set aside. A claim that the database's own restart cut off is
+-- no crash of a job.
 CREATE FUNCTION holdfast.claim_jobs(
     run uuid, command text, providers text[], rooms integer[], most integer, jobs text[],
-    clock_offset interval)
-RETURNS TABLE (item holdfast.work_item, set_aside text, busy boolean)
+    clock_offset interval, may_suspect boolean DEFAULT true)
+RETURNS TABLE (item holdfast.work_item, set_aside text, busy boolean, suspect boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     now_ timestamptz;
     lease interval := policy_interval('lease');
     cap integer := policy_value('claim_limit')::integer;
+    limit_ integer := greatest(cap - 1, 1);
     source text := CASE command WHEN 'stuck-sweeper' THEN 'sweepable_job'
         ELSE 'recoverable_job' END;
-    wish text := 'lease_is_over(lease_until, $2, $4) AND ' || CASE cardinality(jobs)
-        WHEN 0 THEN 'next_poll_at <= $2'
-        ELSE 'job_id = ANY ($3) AND (leased_at IS NULL OR lease_owner IS DISTINCT FROM $5)
-            AND (next_poll_at <= $2 OR state NOT IN (''succeeded'', ''delivered'', ''dismissed''))'
-        END;
+    -- Only then do leases tell of the server's own time.
+    restarted_at timestamptz := CASE clock_offset WHEN '0' THEN pg_postmaster_start_time()
+        ELSE '-infinity' END;
     one text;
     room integer;
-    is_full boolean;
+    is_short boolean;
     sought integer;
     given integer;
+    crashed text[];
+    suspects text[];
+    first text[];
     due text[];
+    held text[] := '{}';
     claimed text[] := '{}';
 BEGIN
     PERFORM act_as(claim_jobs.command, run, clock_offset);
@@ -197,71 +296,89 @@ BEGIN
         one := providers[place];
         room := least(rooms[place], most - cardinality(claimed), 500);
         CONTINUE WHEN room <= 0;
-        -- Is anything due? The bucket is touched only then. The index is walked only as far as there
-        -- is room; jobs whose claims have ended badly come last.
-        EXECUTE format('SELECT array_agg(job_id) FROM (
-                (SELECT job_id FROM %1$I WHERE provider = $1 AND %2$s AND claims < $6 - 1
-                ORDER BY next_poll_at, job_id LIMIT %3$s)
-                UNION ALL
-                (SELECT job_id FROM %1$I WHERE provider = $1 AND %2$s AND claims >= $6 - 1
-                ORDER BY next_poll_at, job_id LIMIT %3$s)
-                LIMIT %3$s) c',
-            source, wish, room) INTO due
-        USING one, now_, jobs, lease, run, cap;
-        CONTINUE WHEN due IS NULL;
-        is_full := cardinality(due) >= room;
-
+        -- Is anything due? The bucket is touched only then, and each index is walked only as far as there
+        -- is room.
+        suspects := due_ids(source, CASE WHEN limit_ > 1
+            THEN format('claims > 1 AND claims >= %s', limit_) ELSE 'claims >= 1' END,
+            one, now_, jobs, run, room + 1);
         -- A job that three claims in a row did not survive must not stop the rest.
-        UPDATE job j SET blocked = 'crashed', lease_owner = NULL, lease_until = NULL,
-            blocked_reason = format('%s claims in a row ended without a result', j.claims)
-        FROM (SELECT c.job_id FROM job c WHERE c.job_id = ANY (due) AND c.claims >= cap
-            ORDER BY c.job_id FOR NO KEY UPDATE SKIP LOCKED) c
-        WHERE j.job_id = c.job_id AND j.claims >= cap;
-        IF FOUND THEN
-            RETURN QUERY SELECT NULL::work_item, j.job_id, NULL::boolean FROM job j
-                WHERE j.job_id = ANY (due) AND j.blocked = 'crashed';
-            SELECT array_agg(d) INTO due FROM unnest(due) d
-                WHERE d NOT IN (SELECT j.job_id FROM job j WHERE j.blocked = 'crashed'
-                    AND j.job_id = ANY (due));
-            CONTINUE WHEN due IS NULL;
-        END IF;
-        -- One that two did not survive is claimed alone, so that it takes nobody with it.
-        IF EXISTS (SELECT FROM job j WHERE j.job_id = due[1] AND j.claims >= cap - 1 AND cap > 1) THEN
-            due := due[1:1];
-        ELSE
-            SELECT array_agg(d ORDER BY place) INTO due
-            FROM unnest(due) WITH ORDINALITY AS u (d, place) JOIN job j ON j.job_id = d
-            WHERE cap <= 1 OR j.claims < cap - 1;
-        END IF;
+        WITH over AS (
+            SELECT c.job_id FROM job c WHERE c.job_id = ANY (suspects) AND c.claims >= cap
+                AND NOT coalesce(c.leased_at < restarted_at, false)
+            ORDER BY c.job_id FOR NO KEY UPDATE SKIP LOCKED
+        ), ended AS (
+            UPDATE job j SET blocked = 'crashed', lease_owner = NULL, lease_until = NULL,
+                blocked_reason = format('%s claims in a row ended without a result', j.claims)
+            FROM over WHERE j.job_id = over.job_id RETURNING j.job_id
+        ) SELECT array_agg(job_id) INTO crashed FROM ended;
+        RETURN QUERY SELECT NULL::work_item, c, NULL::boolean, NULL::boolean FROM unnest(crashed) c;
+        SELECT array_agg(s ORDER BY place) INTO suspects
+        FROM unnest(suspects) WITH ORDINALITY AS u (s, place) WHERE s <> ALL (coalesce(crashed, '{}'));
+        is_short := cardinality(suspects) > 1 OR (suspects IS NOT NULL AND NOT may_suspect);
+        suspects := CASE WHEN may_suspect THEN suspects[1:1] END;
 
-        sought := cardinality(due);
-        given := take_tokens(one, sought, now_);
-        IF given <= 0 THEN
-            IF given <> -1 THEN
-                RETURN QUERY SELECT NULL::work_item, NULL::text, true;
+        first := coalesce(suspects, '{}') || due_ids(source, format(
+                'claims < %s AND woken_at IS NOT NULL', limit_), one, now_, jobs, run,
+            room - room / 4 - coalesce(cardinality(suspects), 0));
+        due := due_ids(source, format('claims < %s AND woken_at IS NULL', limit_), one, now_, jobs, run,
+            room - cardinality(first));
+        -- A breaker that has just let go is tried with a task that has not failed before.
+        IF cardinality(first || due) > 0 AND EXISTS (SELECT FROM provider p WHERE p.provider = one
+            AND p.failures >= policy_value('breaker_failures', one)::integer) THEN
+            first := '{}';
+            due := (SELECT array_agg(d.job_id ORDER BY d.silences > 0, d.place) FROM (
+                SELECT j.job_id, j.silences, u.place
+                FROM unnest(due_ids(source, format('claims < %s', limit_), one, now_, jobs, run, 2000))
+                    WITH ORDINALITY AS u (job_id, place) JOIN job j USING (job_id)) d);
+            due := coalesce(due[1:room], suspects, '{}');
+        END IF;
+        sought := cardinality(first) + cardinality(due);
+        is_short := is_short OR sought >= room;
+        IF sought = 0 THEN
+            IF is_short THEN
+                RETURN QUERY SELECT NULL::work_item, NULL::text, true, NULL::boolean;
             END IF;
             CONTINUE;
         END IF;
+
+        given := 0;
+        IF cardinality(first) > 0 THEN
+            given := take_tokens(one, cardinality(first), now_, true);
+            first := first[1:greatest(given, 0)];
+        END IF;
+        IF given >= 0 AND cardinality(due) > 0 THEN
+            given := take_tokens(one, cardinality(due), now_);
+            due := due[1:greatest(given, 0)];
+        ELSE
+            due := '{}';
+        END IF;
+        CONTINUE WHEN given = -1;
+        due := first || due;
+        is_short := coalesce(is_short, false) OR cardinality(due) < sought;
         EXECUTE format('WITH picked AS MATERIALIZED (
                 SELECT job_id FROM %I
                 WHERE job_id = ANY ($1) AND (next_poll_at <= $2 OR (cardinality($5) > 0
                         AND state NOT IN (''succeeded'', ''delivered'', ''dismissed'')))
                     AND lease_is_over(lease_until, $2, $3)
-                ORDER BY job_id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+                ORDER BY job_id FOR NO KEY UPDATE SKIP LOCKED
             ), taken AS (
                 UPDATE job j SET lease_owner = $4, lease_token = j.lease_token + 1,
-                    lease_until = $2 + $3, leased_at = $2, claims = j.claims + 1
+                    lease_until = $2 + $3, leased_at = $2,
+                    claims = CASE WHEN j.leased_at < $6 THEN 1 ELSE j.claims + 1 END
                 FROM picked WHERE j.job_id = picked.job_id RETURNING j.job_id
-            ) SELECT array_agg(job_id ORDER BY job_id) FROM taken',
-            source, given) INTO due USING due[1:given], now_, lease, run, jobs;
-        IF due IS NOT NULL THEN
-            claimed := claimed || due;
+            ) SELECT array_agg(job_id ORDER BY job_id) FROM taken', source)
+        INTO due USING due, now_, lease, run, jobs, restarted_at;
+        claimed := claimed || coalesce(due, '{}');
+        IF suspects[1] = ANY (due) THEN
+            held := suspects;
+            may_suspect := false;
         END IF;
-        IF given < sought OR is_full THEN
-            RETURN QUERY SELECT NULL::work_item, NULL::text, true;
+        IF is_short THEN
+            RETURN QUERY SELECT NULL::work_item, NULL::text, true, NULL::boolean;
         END IF;
     END LOOP;
-    RETURN QUERY SELECT d, NULL::text, NULL::boolean FROM describe_work(claimed, now_) d;
+    RETURN QUERY SELECT d, NULL::text, NULL::boolean, (d.job_id = ANY (held))
+        FROM describe_work(claimed, now_) d;
 END $$;
 
 -- What a claim would bring, for a dry run: reads only.
@@ -337,16 +454,46 @@ BEGIN
     RETURN try;
 END $$;
 
--- Applies what a run decided, as its own actor and clock.
+-- Applies what a run decided, as its own actor and clock. `patient` is for moves of one account that
+-- was held by somebody else again and again, in a transaction of their own.
 CREATE FUNCTION holdfast.record_moves(
-    run uuid, command text, clock_offset interval, moves jsonb)
+    run uuid, command text, clock_offset interval, moves jsonb, patient boolean DEFAULT false)
 RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM act_as(record_moves.command, run, clock_offset);
-    RETURN QUERY SELECT a.* FROM apply_moves(
-        ARRAY(SELECT m FROM jsonb_populate_recordset(NULL::move, record_moves.moves) m), true) a;
+    RETURN QUERY SELECT a.* FROM apply_automatic(
+        ARRAY(SELECT m FROM jsonb_populate_recordset(NULL::move, record_moves.moves) m),
+        patient) a;
+END $$;
+
+-- Gives leases back of jobs whose accounts or rows somebody else still holds: the claim does not count,
+-- and the job is looked at again soon. Names those that have been held up for five minutes, once an
+-- hour.
+CREATE FUNCTION holdfast.postpone_jobs(
+    run uuid, jobs text[], tokens bigint[], clock_offset interval)
+RETURNS TABLE (job_id text, account_id text, held_up_us bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+BEGIN
+    PERFORM act_as('run', run, clock_offset);
+    now_ := clock();
+    RETURN QUERY WITH given_back AS (
+        UPDATE job j SET lease_owner = NULL, lease_until = NULL, claims = greatest(j.claims - 1, 0),
+            next_poll_at = now_ + interval '20 seconds',
+            held_up_since = coalesce(j.held_up_since, now_),
+            held_up_told_at = CASE WHEN h.is_news THEN now_ ELSE j.held_up_told_at END
+        FROM (SELECT l.job_id, l.held_up_since <= now_ - interval '5 minutes'
+                AND coalesce(l.held_up_told_at <= now_ - interval '1 hour', true) AS is_news
+            FROM job l JOIN unnest(jobs, tokens) h (job_id, token)
+                ON h.job_id = l.job_id AND l.lease_token = h.token AND l.lease_owner = run
+            ORDER BY l.job_id FOR NO KEY UPDATE OF l SKIP LOCKED) h
+        WHERE j.job_id = h.job_id RETURNING j.*, h.is_news)
+    SELECT g.job_id, g.account_id, (extract(epoch FROM now_ - g.held_up_since) * 1000000)::bigint
+    FROM given_back g WHERE g.is_news ORDER BY g.job_id;
 END $$;
 
 -- Moves that a brake had stopped and a person released.
@@ -359,56 +506,21 @@ DECLARE
     moves move[];
 BEGIN
     PERFORM act_as(apply_released.command, run, clock_offset);
+    -- What somebody else holds, the job or its account, is left for later.
     SELECT array_agg(jsonb_populate_record(NULL::move, p.pending_move)) INTO moves
-    FROM (SELECT j.pending_move FROM job j
+    FROM (SELECT j.pending_move FROM job j JOIN account a ON a.account_id = j.account_id
         WHERE j.pending_move IS NOT NULL AND j.blocked IS NULL
             AND (cardinality(jobs) = 0 OR j.job_id = ANY (jobs))
             AND (j.lease_until IS NULL OR j.lease_until <= clock())
-        ORDER BY j.job_id LIMIT most FOR NO KEY UPDATE SKIP LOCKED) p;
-    RETURN QUERY SELECT a.*, m.new_state FROM apply_moves(moves, true) a
-        JOIN unnest(moves) m ON m.job_id = a.job_id;
-    -- A move that lost to something else meanwhile is over.
-    UPDATE job j SET pending_move = NULL, brake_released = false
-    FROM unnest(moves) m
-    WHERE j.job_id = m.job_id AND j.pending_move IS NOT NULL AND j.blocked IS NULL;
-END $$;
-
--- Notes how a provider answered: consecutive transient failures open its breaker, a healthy
--- answer closes it, Retry-After pauses it. Returns the pause that this call opened, else null.
-CREATE FUNCTION holdfast.note_answers(
-    run uuid, for_provider text, healthy boolean, trailing_failures integer,
-    retry_after interval, clock_offset interval)
-RETURNS interval
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-DECLARE
-    p provider;
-    now_ timestamptz;
-    most interval := policy_interval('breaker_pause_max', for_provider);
-    threshold integer := policy_value('breaker_failures', for_provider)::integer;
-    pause interval;
-BEGIN
-    PERFORM act_as('run', run, clock_offset);
-    now_ := clock();
-    SELECT * INTO p FROM provider WHERE provider.provider = for_provider FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
-    IF healthy THEN
-        p.failures := 0; p.openings := 0; p.paused_until := NULL; p.pause_reason := NULL;
-    END IF;
-    p.failures := p.failures + trailing_failures;
-    IF trailing_failures > 0 AND p.failures >= threshold
-        AND (p.paused_until IS NULL OR p.paused_until <= now_ OR p.paused_until > now_ + most) THEN
-        pause := least(most, interval '15 seconds' * power(2, least(p.openings, 20)));
-        p.openings := p.openings + 1;
-        p.paused_until := now_ + pause;
-        p.pause_reason := format('%s transient failures in a row', p.failures);
-    ELSIF retry_after IS NOT NULL THEN
-        p.paused_until := greatest(p.paused_until, now_ + least(retry_after, most));
-        p.pause_reason := coalesce(p.pause_reason, 'the provider asked to be left alone');
-    END IF;
-    UPDATE provider SET failures = p.failures, openings = p.openings,
-        paused_until = p.paused_until, pause_reason = p.pause_reason
-    WHERE provider.provider = for_provider;
-    RETURN pause;
+        ORDER BY j.job_id LIMIT most FOR NO KEY UPDATE OF a, j SKIP LOCKED) p;
+    FOR job_id, outcome, action, amount, detail, new_state IN
+        SELECT a.*, m.new_state FROM apply_automatic(moves) a
+        JOIN unnest(moves) m ON m.job_id = a.job_id
+    LOOP
+        -- A move that lost to something else meanwhile is over.
+        UPDATE job j SET pending_move = NULL, brake_released = false
+        WHERE j.job_id = apply_released.job_id AND apply_released.outcome <> 'locked'
+            AND j.pending_move IS NOT NULL AND j.blocked IS NULL;
+        RETURN NEXT;
+    END LOOP;
 END $$;

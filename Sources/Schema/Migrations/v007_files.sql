@@ -5,7 +5,7 @@ CREATE TYPE holdfast.file_item AS (
     job_id text, ordinal integer, token bigint, provider text, account_id text, kind text,
     model text, endpoint text, task_id text, source_url text, source_expires_us bigint,
     object_key text, upload_id text, sha256 text, bytes bigint,
-    content_type text, attempts integer, now_us bigint);
+    content_type text, attempts integer, now_us bigint, slow boolean);
 
 CREATE FUNCTION holdfast.describe_files(jobs text[], ordinals integer[], now_ timestamptz)
 RETURNS SETOF holdfast.file_item
@@ -18,7 +18,8 @@ BEGIN
         coalesce(t.endpoint, j.endpoint), j.task_id, a.source_url,
         (extract(epoch FROM a.source_expires_at) * 1000000)::bigint,
         a.object_key, a.upload_id, a.sha256, a.bytes,
-        a.content_type, a.attempts, (extract(epoch FROM now_) * 1000000)::bigint
+        a.content_type, a.attempts, (extract(epoch FROM now_) * 1000000)::bigint,
+        a.slow_since IS NOT NULL
     FROM unnest(jobs, ordinals) WITH ORDINALITY AS w (job_id, ordinal, rank)
     JOIN asset a ON a.job_id = w.job_id AND a.ordinal = w.ordinal
     JOIN job j ON j.job_id = a.job_id
@@ -26,15 +27,17 @@ BEGIN
     ORDER BY w.rank;
 END $$;
 
--- Claims files to store, nearest expiry first. One whose claims have all but one ended without a
+-- Claims files to store, nearest expiry first: at most `most`, and beside them `most_slow` of those
+-- whose sources are known to be slow, so that these never take the places of others. One whose claims have all but one ended without a
 -- result is a suspect, and claimed alone, so that it takes no other with it: only for a run that says
 -- that it holds nothing. When the last claim too ends so, its job is set aside.
 CREATE FUNCTION holdfast.claim_files(
-    run uuid, most integer, alone boolean, jobs text[], providers text[], clock_offset interval)
+    run uuid, most integer, most_slow integer, alone boolean, jobs text[], providers text[],
+    clock_offset interval)
 RETURNS TABLE (item holdfast.file_item, suspect boolean, set_aside text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp
 -- The files are walked in the order of their index, only as far as needed, each to its job.
-SET enable_sort = off SET enable_material = off AS $$
+SET enable_sort = off SET enable_material = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     now_ timestamptz;
@@ -43,21 +46,37 @@ DECLARE
     jobs_ text[];
     ordinals_ integer[];
     crashed text[];
+    by_pace boolean;
+    wish text;
+    lane text;
+    lanes text;
 BEGIN
     PERFORM act_as('storage-mirrorer', run, clock_offset);
     now_ := clock();
     FOREACH suspect IN ARRAY CASE WHEN alone AND cardinality(jobs) = 0
         THEN '{true,false}'::boolean[] ELSE '{false}' END
     LOOP
+        wish := CASE WHEN cardinality(jobs) > 0 THEN 'a.job_id = ANY ($2)'
+            WHEN suspect THEN 'a.next_attempt_at <= $1 AND a.claims >= greatest($6 - 1, 1)'
+            ELSE 'a.next_attempt_at <= $1 AND a.claims < greatest($6 - 1, 1)' END;
+        -- What a person names, and what comes alone, is claimed whatever its source's pace.
+        by_pace := cardinality(jobs) = 0 AND NOT suspect;
+        lane := 'SELECT * FROM (
+            SELECT a.job_id, a.ordinal, a.claims FROM asset a JOIN job j USING (job_id)
+            WHERE a.state = ''pending'' AND %s AND %s
+                AND (cardinality($3) = 0 OR a.provider = ANY ($3))
+                AND lease_is_over(a.lease_until, $1, $4)
+                AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = ''succeeded''
+            ORDER BY a.expires_by, a.job_id, a.ordinal
+            LIMIT %s FOR NO KEY UPDATE OF a, j SKIP LOCKED) f';
+        lanes := format(lane, wish, CASE WHEN by_pace THEN 'a.slow_since IS NULL' ELSE 'true' END,
+            CASE WHEN suspect THEN 1 ELSE least(most, 500) END);
+        IF by_pace AND most_slow > 0 THEN
+            lanes := lanes || ' UNION ALL '
+                || format(lane, wish, 'a.slow_since IS NOT NULL', least(most_slow, 500));
+        END IF;
         EXECUTE format('WITH picked AS MATERIALIZED (
-                SELECT a.job_id, a.ordinal, a.claims, row_number() OVER () AS rank FROM (
-                    SELECT a.job_id, a.ordinal, a.claims FROM asset a JOIN job j USING (job_id)
-                    WHERE a.state = ''pending'' AND %s
-                        AND (cardinality($3) = 0 OR a.provider = ANY ($3))
-                        AND lease_is_over(a.lease_until, $1, $4)
-                        AND j.blocked IS NULL AND j.pending_move IS NULL AND j.state = ''succeeded''
-                    ORDER BY a.expires_by, a.job_id, a.ordinal
-                    LIMIT %s FOR NO KEY UPDATE OF a, j SKIP LOCKED) a
+                SELECT a.job_id, a.ordinal, a.claims, row_number() OVER () AS rank FROM (%s) a
             ), crashed AS (
                 UPDATE job j SET blocked = ''crashed'', blocked_reason = format(
                     ''%%s claims of file %%s in a row ended without a result'', c.claims, c.ordinal)
@@ -71,11 +90,7 @@ BEGIN
                     AND a.job_id NOT IN (SELECT c.job_id FROM crashed c)
                 RETURNING a.job_id, a.ordinal, p.rank
             ) SELECT array_agg(t.job_id ORDER BY t.rank), array_agg(t.ordinal ORDER BY t.rank),
-                (SELECT array_agg(c.job_id) FROM crashed c) FROM taken t',
-            CASE WHEN cardinality(jobs) > 0 THEN 'a.job_id = ANY ($2)'
-                WHEN suspect THEN 'a.next_attempt_at <= $1 AND a.claims >= greatest($6 - 1, 1)'
-                ELSE 'a.next_attempt_at <= $1 AND a.claims < greatest($6 - 1, 1)' END,
-            CASE WHEN suspect THEN 1 ELSE least(most, 500) END)
+                (SELECT array_agg(c.job_id) FROM crashed c) FROM taken t', lanes)
         INTO jobs_, ordinals_, crashed USING now_, jobs, providers, lease, run, cap;
         EXIT WHEN jobs_ IS NOT NULL OR crashed IS NOT NULL;
     END LOOP;
@@ -119,6 +134,16 @@ BEGIN
     RETURN kept;
 END $$;
 
+-- Gives the run's place up, so that the next one can begin, while it keeps its leases: for a run that
+-- claims nothing more and only ends what it has begun.
+CREATE FUNCTION holdfast.leave_place(run uuid, clock_offset interval)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM act_as('storage-mirrorer', run, clock_offset);
+    UPDATE run_slot SET run_id = NULL, expires_at = NULL WHERE run_id = run;
+END $$;
+
 CREATE FUNCTION holdfast.release_files(
     run uuid, jobs text[], ordinals integer[], tokens bigint[], clock_offset interval)
 RETURNS void
@@ -137,7 +162,7 @@ CREATE TYPE holdfast.file_step AS (
     job_id text, ordinal integer, token bigint,
     -- begun (key and upload committed before the first byte is written; left out for a file that is
     -- in memory whole before that), complete (the same, and the digest; nothing visible yet),
-    -- stored, refreshed (another URL), retry, lost.
+    -- stored, refreshed (another URL), slow (its source is, and the lease goes on), retry, lost.
     step text,
     object_key text, upload_id text, content_type text, sha256 text, bytes bigint,
     public_url text, source_url text, source_expires_at timestamptz,
@@ -157,10 +182,6 @@ DECLARE
 BEGIN
     PERFORM act_as('storage-mirrorer', run, clock_offset);
     now_ := clock();
-    -- Jobs first, in order, as everywhere: the moves below need them.
-    PERFORM 1 FROM job j WHERE j.job_id IN (
-        SELECT s.job_id FROM unnest(given) s WHERE s.step IN ('stored', 'lost'))
-    ORDER BY j.job_id FOR NO KEY UPDATE;
     RETURN QUERY
     WITH written AS (
         UPDATE asset a SET
@@ -186,6 +207,8 @@ BEGIN
             next_attempt_at = CASE s.step WHEN 'retry' THEN now_ + s.wait
                 ELSE a.next_attempt_at END,
             stored_at = CASE s.step WHEN 'stored' THEN now_ ELSE a.stored_at END,
+            slow_since = CASE WHEN s.step = 'slow' THEN coalesce(a.slow_since, now_)
+                WHEN s.step IN ('stored', 'lost') THEN NULL ELSE a.slow_since END,
             claims = CASE WHEN s.step IN ('retry', 'stored', 'lost') THEN 0 ELSE a.claims END,
             lease_owner = CASE WHEN s.step IN ('retry', 'stored', 'lost') THEN NULL
                 ELSE a.lease_owner END,
@@ -203,19 +226,27 @@ BEGIN
     FROM unnest(given) s WHERE s.step IN ('stored', 'lost');
     IF ended IS NOT NULL THEN
         RETURN QUERY SELECT d.job_id, NULL::integer, d.outcome, d.action, d.amount, d.detail
-            FROM deliver_jobs(ended) d;
+            FROM deliver_jobs(ended) d WHERE d.outcome <> 'locked';
     END IF;
 END $$;
 
 -- Moves on the jobs whose files have all come to an end: delivered with the customer's share, or
--- failed as result_lost.
+-- failed as result_lost. One that somebody else holds, or whose account somebody holds, is 'locked',
+-- and is kept to be delivered later: nothing waits for it here.
 CREATE FUNCTION holdfast.deliver_jobs(wanted text[])
 RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     moves move[];
+    ours text[];
+    locked text[];
 BEGIN
+    -- Of two runs that store the last two files of a job, one has its row and sees both, or leaves it.
+    SELECT array_agg(l.job_id) INTO ours FROM (
+        SELECT j.job_id FROM job j JOIN account a ON a.account_id = j.account_id
+        WHERE j.job_id = ANY (wanted)
+        ORDER BY j.job_id FOR NO KEY UPDATE OF a, j SKIP LOCKED) l;
     SELECT array_agg(jsonb_populate_record(NULL::move, CASE
             WHEN f.stored > 0 AND (f.stored >= j.expected_outputs
                 OR policy_value('partial', j.provider, j.kind, j.model) = 'deliver')
@@ -229,12 +260,46 @@ BEGIN
             count(*) FILTER (WHERE a.state = 'pending') AS pending,
             min(a.error_message) FILTER (WHERE a.state = 'lost') AS why
         FROM asset a WHERE a.job_id = j.job_id) f
-    WHERE j.job_id = ANY (wanted) AND j.state = 'succeeded' AND f.pending = 0
+    WHERE j.job_id = ANY (ours) AND j.state = 'succeeded' AND f.pending = 0
         AND j.pending_move IS NULL;
-    RETURN QUERY SELECT a.job_id,
-            CASE a.outcome WHEN 'go' THEN m.new_state ELSE a.outcome END,
+    locked := ARRAY(SELECT w FROM unnest(wanted) w WHERE w <> ALL (coalesce(ours, '{}')));
+    FOR job_id, outcome, action, amount, detail IN
+        SELECT a.job_id, CASE a.outcome WHEN 'go' THEN m.new_state ELSE a.outcome END,
             a.action, a.amount, a.detail
-        FROM apply_moves(moves, true) a JOIN unnest(moves) m ON m.job_id = a.job_id;
+        FROM apply_automatic(moves) a JOIN unnest(moves) m ON m.job_id = a.job_id
+    LOOP
+        IF outcome IN ('locked', 'refused') THEN
+            locked := locked || job_id;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    RETURN QUERY SELECT l, 'locked', NULL::text, NULL::bigint, NULL::text FROM unnest(locked) l
+        WHERE l <> ALL (coalesce(ours, '{}'));
+    -- What could not be delivered is remembered, also for after a person has freed it.
+    INSERT INTO undelivered AS u (job_id, held_up_since)
+    SELECT DISTINCT l, clock() FROM unnest(locked) l ON CONFLICT DO NOTHING;
+    DELETE FROM undelivered u WHERE u.job_id = ANY (ours) AND u.job_id <> ALL (locked);
+END $$;
+
+-- Delivers what had to be left because somebody else held the job or its account. Those that have
+-- waited for more than five minutes come once with the outcome 'held_up' and their account.
+CREATE FUNCTION holdfast.deliver_left(run uuid, clock_offset interval, after text, most integer)
+RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    page text[];
+BEGIN
+    PERFORM act_as('storage-mirrorer', run, clock_offset);
+    page := ARRAY(SELECT u.job_id FROM undelivered u JOIN job j USING (job_id)
+        WHERE j.blocked IS NULL AND u.job_id COLLATE "C" > after COLLATE "C"
+        ORDER BY u.job_id COLLATE "C" LIMIT most FOR NO KEY UPDATE OF u SKIP LOCKED);
+    RETURN QUERY SELECT p, 'looked_at', NULL::text, NULL::bigint, NULL::text FROM unnest(page) p;
+    RETURN QUERY SELECT d.* FROM deliver_jobs(page) d;
+    RETURN QUERY UPDATE undelivered u SET reported_at = clock() FROM job j
+        WHERE u.job_id = ANY (page) AND j.job_id = u.job_id AND u.reported_at IS NULL
+            AND u.held_up_since <= clock() - interval '5 minutes'
+        RETURNING u.job_id, 'held_up', NULL::text, NULL::bigint, j.account_id;
 END $$;
 
 -- When something that all hosts share was last looked after.

@@ -1,7 +1,8 @@
 -- What people do by hand.
 
--- A person frees a blocked job: it is looked at again now. A brake's stopped move is applied by
--- the recoverer's next run.
+-- A person frees a blocked job: it is looked at again now. A move that a brake has stopped is
+-- forgotten, and decided anew by what the provider says now, or by the files that are stored; only
+-- `release_brakes` applies it.
 CREATE FUNCTION holdfast.requeue_job(job_id text, person text) RETURNS holdfast.job_status
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -10,7 +11,8 @@ DECLARE
 BEGIN
     PERFORM act_as(person, NULL, '0');
     UPDATE job SET blocked = NULL, blocked_reason = NULL, claims = 0, refusals = 0, silences = 0,
-        brake_released = brake_released OR j.blocked IS NOT DISTINCT FROM 'brake',
+        pending_move = CASE WHEN j.blocked = 'brake' THEN NULL ELSE pending_move END,
+        blocked_cause = NULL, is_resting = false,
         next_poll_at = CASE WHEN state IN ('created', 'submitted', 'running', 'timed_out')
             OR watch_until IS NOT NULL THEN clock() ELSE next_poll_at END,
         watch_until = CASE WHEN state = 'timed_out'
@@ -19,8 +21,11 @@ BEGIN
         retriggers = CASE WHEN j.blocked = 'submission_unknown' THEN 0 ELSE retriggers END,
         revision = revision + 1
     WHERE job.job_id = j.job_id;
-    UPDATE asset a SET claims = 0, next_attempt_at = clock()
+    UPDATE asset a SET claims = 0, next_attempt_at = clock(), slow_since = NULL
     WHERE a.job_id = j.job_id AND a.state = 'pending';
+    IF j.state = 'succeeded' AND j.blocked = 'brake' THEN
+        PERFORM deliver_jobs(ARRAY[j.job_id]);
+    END IF;
     RETURN status_of(j.job_id);
 END $$;
 
@@ -104,8 +109,11 @@ BEGIN
     RETURN purse;
 END $$;
 
+-- A person lets stopped moves go: the recoverer's next run applies them. About a job that was called
+-- back about since, the provider is asked first. At most `most` jobs, in the order of their ids.
 CREATE FUNCTION holdfast.release_brakes(
-    scope_job text, scope_account text, scope_provider text, person text)
+    scope_job text, scope_account text, scope_provider text, person text,
+    most integer DEFAULT 1000)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -113,11 +121,16 @@ DECLARE
     freed bigint;
 BEGIN
     PERFORM act_as(person, NULL, '0');
-    UPDATE job SET blocked = NULL, blocked_reason = NULL, brake_released = true,
-        revision = revision + 1
-    WHERE blocked = 'brake' AND (scope_job IS NULL OR job_id = scope_job)
-        AND (scope_account IS NULL OR account_id = scope_account)
-        AND (scope_provider IS NULL OR provider = scope_provider);
+    UPDATE job j SET blocked = NULL, blocked_reason = NULL, brake_released = true,
+        revision = revision + 1,
+        pending_move = CASE WHEN j.pending_move ? 'doubtful' THEN NULL ELSE j.pending_move END,
+        next_poll_at = CASE WHEN j.pending_move ? 'doubtful' THEN clock() ELSE j.next_poll_at END
+    FROM (SELECT b.job_id FROM job b
+        WHERE b.blocked = 'brake' AND (scope_job IS NULL OR b.job_id = scope_job)
+            AND (scope_account IS NULL OR b.account_id = scope_account)
+            AND (scope_provider IS NULL OR b.provider = scope_provider)
+        ORDER BY b.job_id LIMIT most FOR NO KEY UPDATE) b
+    WHERE j.job_id = b.job_id;
     GET DIAGNOSTICS freed = ROW_COUNT;
     RETURN freed;
 END $$;
@@ -196,7 +209,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
         CASE WHEN r.source_url IS NULL THEN d.source_expires_us
             ELSE (extract(epoch FROM r.source_expires_at) * 1000000)::bigint END,
         coalesce(r.object_key, d.object_key), r.upload_id, r.sha256, r.bytes, d.content_type,
-        d.attempts, d.now_us
+        d.attempts, d.now_us, d.slow
     FROM describe_files(ARRAY[wanted], ARRAY[file], now_) d
     JOIN refetch r USING (job_id, ordinal)
 $$;

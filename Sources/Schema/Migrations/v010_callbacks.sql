@@ -51,7 +51,7 @@ BEGIN
     secret := coalesce(percent_decoded(substring(query FROM '(?:^|[?&])secret=([^&]*)')),
         convert_to(token, 'UTF8'));
     RETURN keep_callback(coalesce(provider, ''), kept,
-        regexp_replace(coalesce(query, ''), '(^|[?&])secret=[^&]*', '\1secret=[redacted]', 'g'),
+        regexp_replace(coalesce(query, ''), '(^|[?&])secret=[^&]*', E'\\1secret=[redacted]', 'g'),
         coalesce(body, ''), encode(sha256(secret), 'hex'),
         encode(sha256(convert_to(header_secret, 'UTF8')), 'hex'), clock(),
         nullif(whole[1], '')::bigint, decode(nullif(whole[2], ''), 'hex'));
@@ -106,21 +106,16 @@ $$;
 -- may be the one that is meant. Nothing waits for a lock here: a callback about a job that somebody
 -- has locked stays in the inbox. One that a person has vouched for is believed whatever its checks
 -- say, and one that is read again is never taken for a copy.
-CREATE FUNCTION holdfast.drain_callbacks(
-    run uuid, clock_offset interval, readings jsonb)
-RETURNS TABLE (result text, count bigint)
+CREATE FUNCTION holdfast.read_callbacks(readings jsonb, now_ timestamptz) RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    now_ timestamptz;
     one record;
     found_job text;
     seen boolean;
     told text;
     all_told text[] := '{}';
 BEGIN
-    PERFORM act_as('stuck-sweeper', run, clock_offset);
-    now_ := clock();
     FOR one IN
         SELECT r.*, c.provider, c.digest, c.is_vouched_for, c.is_replayed
         FROM jsonb_to_recordset(readings) AS r (callback_id bigint, secret_check text,
@@ -172,7 +167,55 @@ BEGIN
                     THEN one.candidates[1] END);
         END IF;
     END LOOP;
-    RETURN QUERY SELECT t, count(*) FROM unnest(all_told) t GROUP BY t;
+    RETURN all_told;
+END $$;
+
+-- Drains a page of the inbox and counts by result. The page is read at once; where a callback of it
+-- meets an error of its own, each is read in its own protection, and that one stays unmatched with a
+-- note: a row with its id and what was wrong tells about it.
+CREATE FUNCTION holdfast.drain_callbacks(
+    run uuid, clock_offset interval, readings jsonb)
+RETURNS TABLE (result text, count bigint, callback_id bigint, problem text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+    one jsonb;
+    complaint text;
+    all_told text[];
+BEGIN
+    PERFORM act_as('stuck-sweeper', run, clock_offset);
+    now_ := clock();
+    BEGIN
+        all_told := read_callbacks(readings, now_);
+    EXCEPTION WHEN OTHERS THEN
+        IF NOT is_row_trouble(SQLSTATE) THEN
+            RAISE;
+        END IF;
+        all_told := NULL;
+    END;
+    IF all_told IS NULL THEN
+        all_told := '{}';
+        FOR one IN SELECT r FROM jsonb_array_elements(readings) r LOOP
+            BEGIN
+                all_told := all_told || read_callbacks(jsonb_build_array(one), now_);
+            EXCEPTION WHEN OTHERS THEN
+                IF NOT is_row_trouble(SQLSTATE) THEN
+                    RAISE;
+                END IF;
+                complaint := format('%s (%s)', left(SQLERRM, 300), SQLSTATE);
+                UPDATE callback c SET drained_at = now_, result = 'unmatched', job_id = NULL,
+                    secret_check = one ->> 'secret_check', secret_digest = NULL,
+                    header_secret_digest = NULL, checks = one -> 'checks', candidates = '{}',
+                    note = 'it could not be read in: ' || complaint
+                WHERE c.callback_id = (one ->> 'callback_id')::bigint;
+                all_told := all_told || 'unmatched'::text;
+                RETURN QUERY SELECT NULL::text, NULL::bigint, (one ->> 'callback_id')::bigint,
+                    complaint;
+            END;
+        END LOOP;
+    END IF;
+    RETURN QUERY SELECT t, count(*), NULL::bigint, NULL::text FROM unnest(all_told) t GROUP BY t;
 END $$;
 
 -- Puts a callback back into the inbox, so that the next run reads it again. One that was refused
@@ -217,7 +260,7 @@ DECLARE
     j job;
 BEGIN
     SELECT * INTO j FROM job WHERE job_id = wanted FOR NO KEY UPDATE;
-    IF told_task IS NOT NULL THEN
+    IF is_task_id(told_task) THEN
         INSERT INTO task (provider, task_id, job_id, endpoint, created_at)
         VALUES (j.provider, told_task, j.job_id, j.endpoint, clock()) ON CONFLICT DO NOTHING;
         -- The tag proves the job, and not that the task of another job belongs to it.
@@ -226,6 +269,8 @@ BEGIN
         IF NOT FOUND THEN
             told_task := NULL;
         END IF;
+    ELSE
+        told_task := NULL;
     END IF;
     IF j.state IN ('created', 'submitted', 'running', 'timed_out') THEN
         UPDATE job SET woken_at = clock(), next_poll_at = clock(), revision = revision + 1,
@@ -239,7 +284,11 @@ BEGIN
                 ELSE state END,
             blocked = nullif(blocked, 'submission_unknown'),
             blocked_reason = CASE WHEN blocked = 'submission_unknown' THEN NULL
-                ELSE blocked_reason END
+                WHEN blocked = 'brake' AND NOT pending_move ? 'doubtful' THEN blocked_reason
+                    || '; a callback came since, so that release asks the provider first'
+                ELSE blocked_reason END,
+            -- What a brake has stopped may be other than the provider says now.
+            pending_move = pending_move || '{"doubtful": true}'
         WHERE job_id = wanted;
     ELSIF j.state = 'abandoned'
         OR (j.state = 'failed' AND j.error_code IN ('never_submitted', 'application')) THEN

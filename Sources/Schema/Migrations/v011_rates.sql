@@ -49,6 +49,13 @@ LANGUAGE sql STABLE AS $$
         wanted, for_provider, for_kind, for_model, '', c.valid_from) r
 $$;
 
+-- An amount as whole millionths, halves away from zero; null beyond 2^53, which is more than the books
+-- hold, so that no amount, however absurd, stops a day from being sealed.
+CREATE FUNCTION holdfast.whole_micros(amount numeric) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN abs(round(amount)) <= 9007199254740992 THEN round(amount)::bigint END
+$$;
+
 -- An amount of a provider's unit as money at an instant, in millionths of the installation's currency,
 -- halves away from zero. A unit that is the currency itself counts 1. Null when no rate is known, and
 -- beyond 2^53, which is more than the books hold.
@@ -58,13 +65,11 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     rate numeric := (SELECT r.amount
         FROM holdfast.rate_at('unit_value', provider, '', '', unit, at) r);
-    micros numeric;
 BEGIN
     IF rate IS NULL AND unit = holdfast.policy_value('currency') THEN
         rate := 1;
     END IF;
-    micros := round(amount * rate * 1000000);
-    RETURN CASE WHEN abs(micros) <= 9007199254740992 THEN micros::bigint END;
+    RETURN holdfast.whole_micros(amount * rate * 1000000);
 END $$;
 
 -- The same rates by period, for a join over many lines, where a call for each would take too long: a

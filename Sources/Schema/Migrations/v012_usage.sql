@@ -105,7 +105,7 @@ CREATE TABLE holdfast.usage_fetch (
 -- limit is the one that an import has for a line.
 CREATE FUNCTION holdfast.usage_amount(said text) RETURNS numeric
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN said ~ '^[0-9]{1,10}(\.[0-9]{1,20})?$' AND said::numeric <= 1000000000
+    SELECT CASE WHEN said ~ '^[0-9]{1,10}([.][0-9]{1,20})?$' AND said::numeric <= 1000000000
         THEN said::numeric END
 $$;
 
@@ -255,7 +255,9 @@ BEGIN
     SELECT array_agg(o) INTO given
     FROM jsonb_array_elements(lines) WITH ORDINALITY AS e (line, place)
     CROSS JOIN LATERAL jsonb_populate_record(NULL::usage_offer,
-        e.line || jsonb_build_object('ordinal', e.place)) o;
+        -- A task id that no task can have is none.
+        e.line || jsonb_build_object('ordinal', e.place, 'task_id',
+            CASE WHEN is_task_id(e.line ->> 'task_id') THEN e.line ->> 'task_id' END)) o;
 
     WITH fresh AS MATERIALIZED (
         SELECT DISTINCT ON (g.line_key) g.ordinal, g.line_key, g.model, g.status, g.amount, g.unit,

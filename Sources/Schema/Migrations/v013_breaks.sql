@@ -117,6 +117,9 @@ INSERT INTO holdfast.break_class VALUES
     ('callback-unmatched', 37, 'integrity', false, false,
         'a callback that belongs to no job',
         'its job was never recorded, or the callback has a new shape'),
+    ('asset-missing', 45, 'customer', false, false,
+        'delivered, and the object of a file is missing or is not what was stored',
+        'something else wrote or removed it, or the store lost it'),
     ('callback-unread', 38, 'customer', false, false,
         'a callback has waited in the inbox for more than an hour', 'the sweeper does not run');
 
@@ -184,3 +187,97 @@ CREATE TRIGGER break_fix_is_immutable BEFORE UPDATE OR DELETE ON holdfast.break_
 CREATE TRIGGER break_fix_is_never_emptied BEFORE TRUNCATE ON holdfast.break_fix
     FOR EACH STATEMENT EXECUTE FUNCTION holdfast.refuse_change();
 
+-- How far the nightly look at stored files has come.
+CREATE TABLE holdfast.file_watch (
+    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    -- The night, and how many files it may still look at and bytes it may still read.
+    night date NOT NULL,
+    files_left bigint NOT NULL,
+    bytes_left bigint NOT NULL,
+    -- The last file that was looked at for the first time, and the last of those looked at again.
+    fresh_us bigint, fresh_job text, fresh_ordinal integer,
+    again_us bigint, again_job text, again_ordinal integer
+);
+
+-- Files whose object was not as it should be when a night looked, and could not be had again. It is
+-- about the object that the asset had then: one that is stored anew is another.
+CREATE TABLE holdfast.missing_file (
+    job_id text NOT NULL,
+    ordinal integer NOT NULL,
+    stored_at timestamptz NOT NULL,
+    finding text NOT NULL,
+    reason text NOT NULL,
+    -- Its source has it no more, so that nobody is asked again.
+    is_gone boolean NOT NULL,
+    PRIMARY KEY (job_id, ordinal),
+    FOREIGN KEY (job_id, ordinal) REFERENCES holdfast.asset
+);
+
+-- Begins a night's look at stored files, or goes on with it: the night may look at a share of what was
+-- stored within 30 days, however often the run is started.
+CREATE FUNCTION holdfast.begin_file_watch(run uuid, clock_offset interval)
+RETURNS holdfast.file_watch
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    w file_watch;
+    tonight date;
+BEGIN
+    PERFORM act_as('ledger-reconciler', run, clock_offset);
+    tonight := (clock() AT TIME ZONE 'UTC')::date;
+    SELECT * INTO w FROM file_watch f WHERE f.night = tonight;
+    IF NOT FOUND THEN
+        INSERT INTO file_watch AS f (night, files_left, bytes_left)
+        SELECT tonight,
+            ceil(count(*) * rtrim(policy_value('verify_share'), '%')::numeric / 100)::bigint,
+            policy_value('verify_bytes')::bigint
+        FROM asset a WHERE a.state = 'stored' AND a.stored_at > clock() - interval '30 days'
+        ON CONFLICT (only) DO UPDATE SET night = excluded.night,
+            files_left = excluded.files_left, bytes_left = excluded.bytes_left
+        RETURNING f.* INTO w;
+    END IF;
+    RETURN w;
+END $$;
+
+-- Notes how far a night has come: the last file of those for the first time, or of those again; without
+-- one, the others begin from the start.
+CREATE FUNCTION holdfast.note_file_watch(
+    run uuid, clock_offset interval, is_fresh boolean, at_us bigint, job text, file integer,
+    looked bigint, bytes bigint)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM act_as('ledger-reconciler', run, clock_offset);
+    UPDATE file_watch f SET files_left = f.files_left - looked, bytes_left = f.bytes_left - bytes,
+        fresh_us = CASE WHEN is_fresh THEN at_us ELSE f.fresh_us END,
+        fresh_job = CASE WHEN is_fresh THEN job ELSE f.fresh_job END,
+        fresh_ordinal = CASE WHEN is_fresh THEN file ELSE f.fresh_ordinal END,
+        again_us = CASE WHEN is_fresh THEN f.again_us ELSE at_us END,
+        again_job = CASE WHEN is_fresh THEN f.again_job ELSE job END,
+        again_ordinal = CASE WHEN is_fresh THEN f.again_ordinal ELSE file END;
+END $$;
+
+-- Keeps a file whose object is not as it should be and cannot be had again.
+CREATE FUNCTION holdfast.note_missing_file(
+    run uuid, clock_offset interval, job text, file integer, key text, digest text, found text,
+    why text, gone boolean)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM act_as('ledger-reconciler', run, clock_offset);
+    INSERT INTO missing_file AS m (job_id, ordinal, stored_at, finding, reason, is_gone)
+    SELECT a.job_id, a.ordinal, a.stored_at, found, left(why, 1000), gone
+    FROM asset a WHERE a.job_id = job AND a.ordinal = file AND a.state = 'stored'
+        AND a.object_key = key AND a.sha256 = digest
+    ON CONFLICT (job_id, ordinal) DO UPDATE SET stored_at = excluded.stored_at,
+        finding = excluded.finding, reason = excluded.reason, is_gone = excluded.is_gone;
+END $$;
+
+-- Forgets a file whose object is as it should be.
+CREATE FUNCTION holdfast.forget_missing_file(
+    run uuid, clock_offset interval, job text, file integer)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM act_as('ledger-reconciler', run, clock_offset);
+    DELETE FROM missing_file m WHERE m.job_id = job AND m.ordinal = file;
+END $$;

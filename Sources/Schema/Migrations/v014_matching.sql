@@ -283,7 +283,7 @@ BEGIN
     WHEN 'failed-but-charged' THEN
         credits := net;
         detail := format('%s, and %s credits are paid', what, net);
-        by_hand := format('holdfast job refund %s --reason TEXT', shown);
+        by_hand := format('holdfast job refund %s --reason TEXT  # TEXT: why', shown);
         IF stored = 0 THEN
             action := 'refund'; moves := net;
         END IF;
@@ -320,11 +320,11 @@ BEGIN
     WHEN 'capture-after-void' THEN
         credits := paid;
         detail := format('captured after the hold of %s had been voided', hold);
-        by_hand := format('holdfast job refund %s --reason TEXT', shown);
+        by_hand := format('holdfast job refund %s --reason TEXT  # TEXT: why', shown);
     WHEN 'double-refund' THEN
         credits := refund - paid;
         detail := format('%s credits given back of %s paid', refund, paid);
-        by_hand := format('holdfast account adjust %s -%s --reference %s --reason TEXT',
+        by_hand := format('holdfast account adjust %s -%s --reference %s --reason TEXT  # TEXT: why',
             holdfast.shell_word(facts ->> 'account_id'), refund - paid,
             holdfast.shell_word('double-refund ' || job));
     WHEN 'hold-past-timeout' THEN
@@ -382,7 +382,7 @@ BEGIN
         detail := format('the provider charged%s, and %s', said_cost,
             CASE WHEN facts ->> 'cost' IS NOT NULL THEN format('%s was agreed', facts ->> 'cost')
                 ELSE format('its own answer said %s', facts ->> 'said') END);
-        by_hand := 'holdfast policy show; then holdfast usage list --task '
+        by_hand := 'holdfast policy show && holdfast usage list --task '
             || holdfast.shell_word(coalesce(facts ->> 'task_id', ''));
     WHEN 'price-mismatch' THEN
         credits := abs(net - price);
@@ -428,7 +428,7 @@ $$;
 CREATE FUNCTION holdfast.shell_word(word text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN word ~ '^[A-Za-z0-9_./:@%+=,][A-Za-z0-9_./:@%+=,-]*$' THEN word
-        ELSE '''' || replace(word, '''', '''\''''') || '''' END
+        ELSE '''' || replace(word, '''', E'''\\''''') || '''' END
 $$;
 
 -- The command that gets a blocked job going again, or out of the way: the one advice that runs, stories,

@@ -271,7 +271,9 @@ END $$;
 -- A page of the finished figures of accounts, each with the line that it is in the digest.
 CREATE FUNCTION holdfast.account_lines(
     wanted date, after text, most integer, OUT lines text, OUT last text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp
+-- What is in a digest is written the same way for ever, whatever the session prefers.
+SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $$
     SELECT string_agg(a::text, E'\n' ORDER BY a.account_id), max(a.account_id)
     FROM (SELECT a.* FROM account_day a WHERE a.day = wanted AND a.account_id > after
         ORDER BY a.account_id LIMIT most) a
@@ -364,21 +366,19 @@ BEGIN
             'voided', m.voided, 'charged', m.charged, 'refunded', m.refunded,
             'adjusted', m.adjusted),
         'closing', jsonb_build_object(
-            'available', coalesce((before.figures #>> '{closing,available}')::bigint, 0)
+            'available', coalesce((before.figures #>> '{closing,available}')::numeric, 0)
                 + m.granted + m.adjusted - m.held + m.voided - m.charged + m.refunded,
-            'held', coalesce((before.figures #>> '{closing,held}')::bigint, 0)
+            'held', coalesce((before.figures #>> '{closing,held}')::numeric, 0)
                 + m.held - m.captured - m.voided,
-            'spent', coalesce((before.figures #>> '{closing,spent}')::bigint, 0)
+            'spent', coalesce((before.figures #>> '{closing,spent}')::numeric, 0)
                 + m.captured + m.charged - m.refunded),
         'accounts_moved', m.accounts)
     INTO figures_
-    FROM (SELECT coalesce(sum(a.granted), 0)::bigint AS granted,
-            coalesce(sum(a.held), 0)::bigint AS held,
-            coalesce(sum(a.captured), 0)::bigint AS captured,
-            coalesce(sum(a.voided), 0)::bigint AS voided,
-            coalesce(sum(a.charged), 0)::bigint AS charged,
-            coalesce(sum(a.refunded), 0)::bigint AS refunded,
-            coalesce(sum(a.adjusted), 0)::bigint AS adjusted, count(*) AS accounts
+    -- Of all accounts together, and so beyond what one may hold.
+    FROM (SELECT coalesce(sum(a.granted), 0) AS granted, coalesce(sum(a.held), 0) AS held,
+            coalesce(sum(a.captured), 0) AS captured, coalesce(sum(a.voided), 0) AS voided,
+            coalesce(sum(a.charged), 0) AS charged, coalesce(sum(a.refunded), 0) AS refunded,
+            coalesce(sum(a.adjusted), 0) AS adjusted, count(*) AS accounts
         FROM account_day a WHERE a.day = d.day) m;
     UPDATE business_day b SET figures = figures_, run_id = run, closed_at = now_,
         previous_digest = coalesce(before.digest, '')
@@ -408,11 +408,11 @@ BEGIN
         leaked_micros = money_micros(u.leaked, u.provider, u.unit, d.starts_at)
     WHERE u.day = d.day;
     UPDATE model_day m SET
-        revenue_micros = (SELECT round(m.earned * r.amount * 1000000)::bigint
+        revenue_micros = (SELECT whole_micros(m.earned * r.amount * 1000000)
             FROM rate_at('credit_value', m.provider, m.kind, m.model, '', d.starts_at) r),
         cost_micros = c.micros, leaked_micros = c.leaked, unpriced_lines = coalesce(c.unpriced, 0)
     FROM model_day k LEFT JOIN LATERAL (
-        SELECT sum(u.micros)::bigint AS micros, sum(u.leaked_micros)::bigint AS leaked,
+        SELECT whole_micros(sum(u.micros)) AS micros, whole_micros(sum(u.leaked_micros)) AS leaked,
             sum(u.lines) FILTER (WHERE u.micros IS NULL) AS unpriced
         FROM usage_day u WHERE u.day = k.day AND u.provider = k.provider AND u.model = k.model
             AND u.kind = k.kind) c ON true
@@ -422,7 +422,8 @@ END $$;
 
 -- What a sealed day says, in one digest, chained to the day before.
 CREATE FUNCTION holdfast.digest_of(d holdfast.business_day) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp
+SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $$
     SELECT digest_on(d.previous_digest, concat_ws(E'\n', concat_ws(E'\t', d.day, d.zone,
         extract(epoch FROM d.starts_at), extract(epoch FROM d.ends_at), d.seen, d.entries,
         d.usage_lines, d.running_digest, d.figures, extract(epoch FROM d.closed_at)),
@@ -482,7 +483,7 @@ CREATE FUNCTION holdfast.unreported_days(clock_offset interval) RETURNS SETOF da
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     SELECT d.day FROM business_day d
     WHERE d.state = 'sealed' AND d.closed_at > clock_timestamp() + clock_offset - interval '31 days'
-        AND NOT EXISTS (SELECT FROM upkeep u WHERE u.name = 'reported ' || d.day)
+        AND NOT EXISTS (SELECT FROM upkeep u WHERE u.name = 'reported ' || to_char(d.day, 'YYYY-MM-DD'))
     ORDER BY d.day
 $$;
 
@@ -490,6 +491,6 @@ CREATE FUNCTION holdfast.mark_reported(run uuid, clock_offset interval, wanted d
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
     PERFORM act_as('ledger-reconciler', run, clock_offset);
-    INSERT INTO upkeep (name, done_at) VALUES ('reported ' || wanted, clock())
+    INSERT INTO upkeep (name, done_at) VALUES ('reported ' || to_char(wanted, 'YYYY-MM-DD'), clock())
     ON CONFLICT DO NOTHING;
 END $$;

@@ -108,7 +108,8 @@ BEGIN
                 utc(s.happened_at)),
             CASE WHEN s.task_id IS NULL
                 THEN 'holdfast usage list --provider ' || s.provider
-                ELSE 'holdfast job link JOB --task ' || shell_word(s.task_id) END,
+                ELSE 'holdfast job link JOB --task ' || shell_word(s.task_id)
+                    || '  # JOB: the job that it belongs to' END,
             jsonb_build_object('cost', s.booked, 'unit', s.unit, 'source', s.source),
             NULL, NULL)::found_break
         FROM summed s WHERE s.booked <> 0 ORDER BY s.provider, s.name;
@@ -141,7 +142,7 @@ BEGIN
                 THEN 'a body without an id' ELSE 'task ' || array_to_string(c.candidates, ', ') END)
             END,
         CASE WHEN c.drained_at IS NULL THEN 'stuck-sweeper'
-            ELSE format('holdfast callback show %s; then holdfast callback replay %s',
+            ELSE format('holdfast callback show %s && holdfast callback replay %s',
                 c.callback_id, c.callback_id) END,
         jsonb_build_object('received_at', utc(c.received_at), 'result', c.result), NULL,
         NULL)::found_break
@@ -202,7 +203,27 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     FROM surplus s
 $$;
 
--- What is looked at whole because there is never much of it: strays without a cost, balances at the
+-- Files that the customer should have, whose objects the night found missing or other than they were.
+CREATE FUNCTION holdfast.match_missing_files() RETURNS SETOF holdfast.found_break
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT 'asset-missing', format('%s/%s', m.job_id, m.ordinal), j.job_id, j.account_id, j.provider,
+        j.model, j.task_id, '{}'::text[],
+        CASE WHEN j.credit_state IN ('captured', 'late_charged') THEN j.credits END, NULL::numeric,
+        NULL::text,
+        format('the object of file %s %s, and it cannot be fetched again: %s', m.ordinal, m.finding,
+            m.reason),
+        CASE WHEN m.is_gone AND j.credit_state IN ('captured', 'late_charged')
+            THEN format('holdfast job refund %s --reason TEXT', shell_word(j.job_id))
+            ELSE format('holdfast asset refetch --job %s --ordinal %s', shell_word(j.job_id), m.ordinal)
+        END,
+        jsonb_build_object('object_key', a.object_key, 'sha256', a.sha256, 'bytes', a.bytes,
+            'found', m.finding, 'is_gone', m.is_gone), NULL::text, NULL::bigint
+    FROM missing_file m JOIN asset a USING (job_id, ordinal) JOIN job j USING (job_id)
+    WHERE a.state = 'stored' AND a.stored_at = m.stored_at AND j.credit_state <> 'refunded'
+    ORDER BY 2
+$$;
+
+-- What is looked at whole because there is never much of it: files that are missing, strays without a cost, balances at the
 -- providers, conflicting usage lines, and entries that came after their day was closed.
 CREATE FUNCTION holdfast.match_rest(since timestamptz) RETURNS SETOF holdfast.found_break
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -212,7 +233,8 @@ BEGIN
     SELECT 'stray-task', s.provider || '/' || s.task_id, NULL::text, NULL::text, s.provider,
         NULL::text, s.task_id, '{}'::text[], NULL::bigint, NULL::numeric, NULL::text,
         format('no job has this task%s; %s', ' of ' || nullif(s.endpoint, ''), s.state),
-        'holdfast job link JOB --task ' || shell_word(s.task_id),
+        'holdfast job link JOB --task ' || shell_word(s.task_id)
+            || '  # JOB: the job that it belongs to',
         jsonb_build_object('endpoint', s.endpoint), NULL::text, NULL::bigint
     FROM stray_task s
     WHERE s.reported_at IS NOT NULL
@@ -229,12 +251,13 @@ BEGIN
             CASE WHEN d.doubtful > 0 THEN format(', and %s jobs under way %s to %s', d.doubtful,
                 d.topped_up - d.used - d.at_most, d.topped_up - d.used - d.at_least) ELSE '' END,
             abs(d.missing), d.unit, CASE WHEN d.missing > 0 THEN 'missing' ELSE 'too many' END),
-        format('compare with the provider''s console; then holdfast usage import or holdfast usage top-up --provider %s',
+        format('holdfast usage list --provider %s  # compare with its console; then usage import, or usage top-up',
             d.provider),
         jsonb_build_object('from', utc(d.before_at), 'before', d.before, 'after', d.amount,
             'used', d.used, 'topped_up', d.topped_up, 'jobs_under_way', d.doubtful,
             'at_least', d.at_least, 'at_most', d.at_most), NULL::text, NULL::bigint
     FROM provider_drift(since) d WHERE d.missing <> 0 ORDER BY 2;
+    RETURN QUERY SELECT m.* FROM match_missing_files() m;
     RETURN QUERY
     SELECT 'closed-period-entry', t.transfer_id, t.job_id, t.account_id, NULL::text, NULL::text,
         NULL::text, '{}'::text[], t.amount, NULL::numeric, NULL::text,
@@ -316,7 +339,8 @@ BEGIN
         f.classes[2:], nullif(abs(f.available - f.available_sum), 0), NULL, NULL,
         format('available %s, held %s, spent %s; the transfers add up to %s, %s, %s',
             f.available, f.held, f.spent, f.available_sum, f.held_sum, f.spent_sum),
-        'keep everything as it is; then holdfast account statement ' || shell_word(f.account_id),
+        'holdfast account statement ' || shell_word(f.account_id)
+            || '  # and keep everything as it is',
         jsonb_build_object('available', f.available, 'held', f.held, 'spent', f.spent,
             'transfers', jsonb_build_array(f.available_sum, f.held_sum, f.spent_sum)), NULL, NULL)::found_break
     FROM judged f WHERE cardinality(f.classes) > 0 ORDER BY f.account_id;

@@ -117,7 +117,9 @@ BEGIN
         SELECT * INTO kept FROM break b
         WHERE b.class = p.class AND b.subject = p.subject AND b.closed_at IS NULL
         FOR NO KEY UPDATE SKIP LOCKED;
-        PERFORM 1 FROM job j WHERE j.job_id = p.job_id FOR NO KEY UPDATE SKIP LOCKED;
+        -- What the application or a run holds is mended by another night; nothing waits here.
+        PERFORM 1 FROM job j JOIN account a ON a.account_id = j.account_id
+        WHERE j.job_id = p.job_id FOR NO KEY UPDATE OF a, j SKIP LOCKED;
         IF NOT FOUND OR kept.break_id IS NULL THEN
             outcome := 'busy';
             RETURN NEXT;
@@ -157,11 +159,11 @@ END $$;
 CREATE FUNCTION holdfast.undo_of(p holdfast.found_break, moved bigint) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE p.action
-        WHEN 'capture' THEN format('holdfast job refund %s --reason TEXT',
+        WHEN 'capture' THEN format('holdfast job refund %s --reason TEXT  # TEXT: why',
             holdfast.shell_word(p.job_id))
-        WHEN 'deliver' THEN format('holdfast job refund %s --reason TEXT',
+        WHEN 'deliver' THEN format('holdfast job refund %s --reason TEXT  # TEXT: why',
             holdfast.shell_word(p.job_id))
-        ELSE format('holdfast account adjust %s -%s --reference %s --reason TEXT',
+        ELSE format('holdfast account adjust %s -%s --reference %s --reason TEXT  # TEXT: why',
             holdfast.shell_word(p.account_id), moved,
             holdfast.shell_word('undo ' || p.action || ' ' || p.job_id)) END
 $$;
@@ -179,6 +181,10 @@ DECLARE
     is_released boolean := (SELECT j.brake_released FROM job j WHERE j.job_id = p.job_id);
 BEGIN
     IF p.action IN ('void', 'refund', 'close_hold') AND NOT is_released THEN
+        IF NOT take_brakes() THEN
+            outcome := 'busy';
+            RETURN;
+        END IF;
         SELECT b.reason INTO detail FROM braked(ARRAY[one]) b;
         IF detail IS NOT NULL THEN
             outcome := 'braked';
@@ -204,10 +210,11 @@ BEGIN
             m.job_id := p.job_id; m.new_state := 'failed'; m.error_code := 'never_submitted';
             m.error_message := 'it was never sent to the provider';
             SELECT a.outcome, a.action, a.amount, a.detail INTO outcome, settled, moved, detail
-            FROM apply_moves(ARRAY[m], true) a LIMIT 1;
+            FROM apply_automatic(ARRAY[m]) a LIMIT 1;
         END IF;
         outcome := CASE WHEN outcome IN ('go', 'delivered', 'failed') THEN 'done'
-            WHEN outcome = 'braked' THEN outcome ELSE 'cleared' END;
+            WHEN outcome IN ('braked', 'refused') THEN outcome
+            WHEN outcome = 'locked' THEN 'busy' ELSE 'cleared' END;
     WHEN 'ask' THEN
         PERFORM wake_job(p.job_id, NULL);
         outcome := 'asked';
@@ -218,6 +225,9 @@ BEGIN
     ELSE
         outcome := 'refused'; detail := 'nothing is known to be done by the name ' || p.action;
     END CASE;
-EXCEPTION WHEN integrity_constraint_violation OR SQLSTATE 'HF010' OR SQLSTATE 'HF011' THEN
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_trouble(SQLSTATE) THEN
+        RAISE;
+    END IF;
     outcome := 'refused'; settled := NULL; moved := NULL; detail := SQLERRM;
 END $$;

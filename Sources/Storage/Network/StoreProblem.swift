@@ -55,6 +55,18 @@ extension StoreProblem {
     }
 }
 
+extension ObjectGlance {
+    /// Reads an answer to HEAD.
+    static func read(
+        _ head: Response, _ action: String, at place: String
+    ) -> Result<ObjectGlance, Failure> {
+        guard let bytes = head.header("Content-Length").flatMap({ Int($0) }) else {
+            return .failure(StoreProblem(unclear: "no length", action, at: place).failure)
+        }
+        return .success(ObjectGlance(bytes: bytes))
+    }
+}
+
 /// What a store answered to something that it did not do, to be said with what helps.
 struct StoreRefusal {
     let status: Int

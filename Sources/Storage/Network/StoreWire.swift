@@ -4,6 +4,9 @@ import HTTP
 
 /// Sends requests to a store, and asks again while that can help.
 ///
+/// All of it belongs to the session, or to the part of one, that the wire was made with: when that
+/// is cancelled, nothing is sent and nothing tried again.
+///
 /// Waits double from a fifth of a second, with full jitter, up to five attempts; what the store
 /// asks for in `Retry-After` is kept to, up to 30 seconds.
 final class StoreWire {
@@ -38,11 +41,14 @@ final class StoreWire {
         retry({ [self] end in sendOnce(action, body: body, request(), then: end) }, then: then)
     }
 
+    /// - Parameter late: As in `Session.send`.
     func sendOnce(
         _ action: String, body: RequestBody? = nil, _ request: Request,
-        then: @escaping (Answer) -> Void
+        late: ((Answer) -> Void)? = nil, then: @escaping (Answer) -> Void
     ) {
-        session.send(request, body: body) { [self] in then(answer($0, action)) }
+        session.send(
+            request, body: body, late: late.map { late in { [self] in late(answer($0, action)) } }
+        ) { [self] in then(answer($0, action)) }
     }
 
     /// Reads what is at an address into a sink.

@@ -1,6 +1,10 @@
+import Core
 import HTTP
 
 /// How a kind of store takes a file in parts.
+///
+/// All that it sends but what `giveUp` sends belongs to the part of the session that the upload
+/// cancels.
 protocol PartCarrier: AnyObject {
     /// Bytes of each part but the last.
     var partBytes: Int { get }
@@ -23,6 +27,9 @@ protocol PartCarrier: AnyObject {
         _ last: Part?, as key: ObjectKey, _ digest: Digest,
         then: @escaping (StoreWire.Answer) -> Void)
 
+    /// Reads an object back, all of it; nil when there is none.
+    func find(_ key: ObjectKey, then: @escaping (Result<StoredObject?, Failure>) -> Void)
+
     /// What the store says of an object, without its bytes.
     func look(at key: ObjectKey, then: @escaping (StoreWire.Answer) -> Void)
 
@@ -34,6 +41,6 @@ protocol PartCarrier: AnyObject {
     /// Whether what the store says of an object contradicts the bytes of its only part.
     func isContradicted(by head: Response, _ only: Part) -> Bool
 
-    /// Removes what the store has of the upload, once nothing is on its way there.
+    /// Removes what the store has of the upload; called when nothing is on its way there any more.
     func giveUp()
 }

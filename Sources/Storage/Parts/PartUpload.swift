@@ -10,7 +10,7 @@ final class PartUpload: Upload {
 
     let key: ObjectKey
     private let carrier: any PartCarrier
-    private let store: any ObjectStore
+    /// All that is asked of the store for this upload, and nothing else.
     private let session: Session
     private let parts: PartGatherer
     private let whenChanged: () -> Void
@@ -24,11 +24,10 @@ final class PartUpload: Upload {
     private var whenFinished: ((Result<Digest, Failure>) -> Void)?
 
     init(
-        _ carrier: any PartCarrier, _ object: NewObject, in store: any ObjectStore,
-        _ session: Session, whenChanged: @escaping () -> Void
+        _ carrier: any PartCarrier, _ object: NewObject, _ session: Session,
+        whenChanged: @escaping () -> Void
     ) {
         self.carrier = carrier
-        self.store = store
         self.session = session
         self.whenChanged = whenChanged
         key = object.key
@@ -48,6 +47,7 @@ final class PartUpload: Upload {
     private func carry(_ part: Part) {
         partsUnderWay += 1
         carrier.carry(part) { [self] problem in
+            guard stage != .over else { return }
             partsUnderWay -= 1
             if let problem { return fail(problem.failure) }
             finishIfComplete()
@@ -91,9 +91,10 @@ final class PartUpload: Upload {
         guard !isInParts || wanted == key else { return then(.success(.bytesAreGone)) }
         stage = .publishing
         let end: (Result<PublishResult, Failure>) -> Void = { [self] result in
+            guard stage == .publishing else { return }
             let isPublished = result == .success(.published)
             if isPublished { last = nil }
-            stage = isPublished || stage == .over ? .over : .finished
+            stage = isPublished ? .over : .finished
             then(result)
         }
         guard !carrier.isCreateOnly else { return send(wanted, digest, end) }
@@ -108,7 +109,10 @@ final class PartUpload: Upload {
         _ wanted: ObjectKey, _ digest: Digest,
         _ end: @escaping (Result<PublishResult, Failure>) -> Void
     ) {
+        guard stage == .publishing else { return }
+        guard hasBody(digest) else { return end(.failure(misuse("publish without the bytes"))) }
         carrier.publish(last, as: wanted, digest) { [self] answer in
+            guard stage == .publishing else { return }
             switch answer {
             case .success(let response):
                 // What the store has proved it need not be asked.
@@ -130,11 +134,19 @@ final class PartUpload: Upload {
         }
     }
 
+    /// Whether the bytes that `publish` is to send are here: an object without any would be
+    /// written over one that has them.
+    private func hasBody(_ digest: Digest) -> Bool {
+        if isInParts { return last != nil || !carrier.holdsLastBack }
+        return last?.body.count ?? 0 == digest.bytes
+    }
+
     /// Reads what is at a key; nil when nothing is.
     private func find(
         _ wanted: ObjectKey, then: @escaping (Result<PublishResult, Failure>?) -> Void
     ) {
-        store.find(wanted, session) { result in
+        carrier.find(wanted) { [self] result in
+            guard stage == .publishing else { return }
             switch result {
             case .failure(let failure): then(.failure(failure))
             case .success(let there): then(there.map { .success(.alreadyThere($0.digest)) })
@@ -184,7 +196,8 @@ final class PartUpload: Upload {
         stage = .over
         parts.giveUp()
         last = nil
-        carrier.giveUp()
+        whenFinished = nil
+        session.cancel { [carrier] in carrier.giveUp() }
     }
 
     private func misuse(_ step: String) -> Failure {

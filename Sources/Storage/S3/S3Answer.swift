@@ -78,7 +78,8 @@ struct S3Answer {
                 "storage_region_wrong", "set the bucket's own endpoint in HOLDFAST_STORAGE_URL")
         case 501:
             refusal.configuration(
-                "storage_refused", "name the vendor with &profile=… in HOLDFAST_STORAGE_URL")
+                "storage_refused",
+                "name the vendor with &profile=…, or put &conditional=no, in HOLDFAST_STORAGE_URL")
         default: refusal.byStatus
         }
     }

@@ -9,6 +9,8 @@ final class S3Carrier: PartCarrier {
     private let key: ObjectKey
     private let type: MediaType
     private let wire: S3Wire
+    /// What is begun in vain is removed by this one, also when the upload was cancelled.
+    private let tidying: S3Wire
 
     private typealias Waiting = (part: Part, then: (StoreProblem?) -> Void)
     /// In order: held back until the store has given the upload its id, and its turn comes.
@@ -19,17 +21,17 @@ final class S3Carrier: PartCarrier {
     /// Numbers of the parts that the store has not answered for.
     private var underWay: Set<Int> = []
     private var receipts: [Int: PartReceipt] = [:]
-    private var isOver = false
 
-    init(_ object: NewObject, _ wire: S3Wire) {
+    init(_ object: NewObject, _ wire: S3Wire, tidying: S3Wire) {
         key = object.key
         type = object.type
         self.wire = wire
+        self.tidying = tidying
         partBytes = S3Part.size(for: object.bytes)
     }
 
     var place: String { wire.location.words }
-    var isCreateOnly: Bool { wire.location.profile.isCreateOnly }
+    var isCreateOnly: Bool { wire.location.isCreateOnly }
     var sums: Part.Sums { checksum == .md5 ? .md5 : .sha256 }
     private var checksum: S3Profile.Checksum { wire.location.profile.checksum }
 
@@ -60,16 +62,19 @@ final class S3Carrier: PartCarrier {
         operation.query = [("uploads", "")]
         operation.headers = contentHeaders
         if checksSHA256 { operation.headers.append(Header("x-amz-checksum-algorithm", "SHA256")) }
+        let learn: (StoreWire.Answer) -> Void = { [self] answer in
+            guard case .success(let response) = answer else { return }
+            multipartID = XMLText.first(
+                "UploadId", in: String(decoding: response.body, as: UTF8.self))
+        }
         // Whoever asked may have given up meanwhile, and this must be undone then.
-        wire.send(operation) { [self] answer in
+        wire.send(operation, late: learn) { [self] answer in
             isCreating = false
+            learn(answer)
             switch answer {
             case .failure(let problem): failHeld(problem)
-            case .success(let response):
-                multipartID = XMLText.first(
-                    "UploadId", in: String(decoding: response.body, as: UTF8.self))
-                guard multipartID != nil else { return failHeld(unclear("no UploadId")) }
-                isOver ? abort() : sendHeld()
+            case .success where multipartID == nil: failHeld(unclear("no UploadId"))
+            case .success: sendHeld()
             }
         }
     }
@@ -105,8 +110,6 @@ final class S3Carrier: PartCarrier {
         operation.part = part
         wire.send(operation) { [self] answer in
             underWay.remove(part.number)
-            // The part may have come after the upload was given up, and costs money there.
-            if isOver { return abort() }
             waiting.then(problem(answer, part))
             sendHeld()
         }
@@ -124,18 +127,13 @@ final class S3Carrier: PartCarrier {
         }
     }
 
+    /// Removes what the store has of the upload; a failure leaves it to the next claim's search.
     func giveUp() {
-        isOver = true
         held = []
-        abort()
-    }
-
-    /// Gives up what the store keeps of the upload; a failure leaves it to the next claim's search.
-    private func abort() {
-        guard let multipartID, underWay.isEmpty else { return }
+        guard let multipartID else { return }
         var operation = operation("give up an upload of \(key)", "DELETE", key)
         operation.query = [("uploadId", multipartID)]
-        wire.send(operation) { _ in }
+        tidying.send(operation) { _ in }
     }
 
     // MARK: Publishing
@@ -169,6 +167,12 @@ final class S3Carrier: PartCarrier {
             + parts.joined() + "</CompleteMultipartUpload>"
         operation.timeout = .seconds(900)
         return operation
+    }
+
+    func find(
+        _ wanted: ObjectKey, then: @escaping (Result<StoredObject?, Failure>) -> Void
+    ) {
+        wire.find(wanted, progress: { _ in }, then: then)
     }
 
     func look(at wanted: ObjectKey, then: @escaping (StoreWire.Answer) -> Void) {

@@ -8,14 +8,20 @@ package struct S3Location: Equatable, Sendable, BucketLocation {
     package let region: String
     package let profile: S3Profile
     let isVirtualHosted: Bool
+    /// What the URL says of keys that are taken; nil where it leaves that to the profile.
+    package let conditional: Bool?
+
+    /// Whether the server is relied upon to refuse a key that is taken.
+    package var isCreateOnly: Bool { conditional ?? profile.isCreateOnly }
 
     /// Reads what follows the scheme of `s3://bucket/prefix?endpoint=https://…&region=auto`.
     ///
     /// Without an endpoint it is Amazon's. `profile` names the vendor where the host does not,
-    /// `style` is `path` or `virtual`. Throws `storage_url_invalid` (78).
+    /// `style` is `path` or `virtual`, `conditional` is `yes` or `no`. Throws `storage_url_invalid` (78).
     static func parse(_ rest: Substring) throws(Failure) -> S3Location {
         let url = try BucketURL(
-            rest, scheme: "s3", parameters: ["endpoint", "region", "profile", "style"])
+            rest, scheme: "s3",
+            parameters: ["endpoint", "region", "profile", "style", "conditional"])
         guard isBucket(url.bucket) else {
             throw StorageLocation.invalidBucket(
                 "it names no bucket of 3 to 63 lower-case letters, digits, dots and hyphens")
@@ -42,6 +48,12 @@ package struct S3Location: Equatable, Sendable, BucketLocation {
         guard let region = given["region"] ?? known.region ?? profile.region, !region.isEmpty
         else { throw StorageLocation.invalidBucket("it needs &region=… for this vendor") }
         self.region = region
+        switch given["conditional"] {
+        case nil: conditional = nil
+        case "yes": conditional = true
+        case "no": conditional = false
+        default: throw StorageLocation.invalidBucket("its conditional is neither yes nor no")
+        }
         switch given["style"] {
         case nil: isVirtualHosted = profile.isVirtualHosted && !bucket.contains(".")
         case "path": isVirtualHosted = false

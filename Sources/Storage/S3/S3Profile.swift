@@ -26,7 +26,7 @@ package struct S3Profile: Equatable, Sendable {
     /// Whether a key that is taken is answered with 412 when we say `If-None-Match: *`.
     ///
     /// Also at the end of a multipart upload. Where it is false, we look first; the lease on the
-    /// file keeps others away.
+    /// file keeps others away. The storage URL may say otherwise.
     let isCreateOnly: Bool
 
     static let all: [Name: S3Profile] = [

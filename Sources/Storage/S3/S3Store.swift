@@ -27,19 +27,45 @@ package struct S3Store: ObjectStore {
     package func begin(
         _ object: NewObject, _ session: Session, whenChanged: @escaping () -> Void
     ) throws(Failure) -> any Upload {
-        PartUpload(
-            S3Carrier(object, wire(session)), object, in: self, session, whenChanged: whenChanged)
+        let part = session.part()
+        return PartUpload(
+            S3Carrier(object, wire(part), tidying: wire(session)), object, part,
+            whenChanged: whenChanged)
     }
 
     package func find(
         _ key: ObjectKey, _ session: Session, progress: @escaping (Int) -> Void,
         then: @escaping (Result<StoredObject?, Failure>) -> Void
     ) {
-        let sink = DigestSink(progress)
-        wire(session).download(
-            S3Operation(action: "read \(key)", method: "GET", name: location.name(key)),
-            into: sink
-        ) { then(sink.object(key, $0)) }
+        wire(session).find(key, progress: progress, then: then)
+    }
+
+    package func glance(
+        at key: ObjectKey, _ session: Session,
+        then: @escaping (Result<ObjectGlance?, Failure>) -> Void
+    ) {
+        var operation = S3Operation(
+            action: "look at \(key)", method: "HEAD", name: location.name(key))
+        if location.profile.checksum == .sha256 {
+            operation.headers = [Header("x-amz-checksum-mode", "ENABLED")]
+        }
+        wire(session).send(operation) { [location] answer in
+            switch answer {
+            case .failure(let problem) where problem.isMissing: then(.success(nil))
+            case .failure(let problem): then(.failure(problem.failure))
+            case .success(let head):
+                then(
+                    ObjectGlance.read(head, "look at \(key)", at: location.words).map { glance in
+                        // That of an object in parts is made of theirs, and ends in their number.
+                        let told = head.header("x-amz-checksum-sha256").flatMap {
+                            $0.contains("-") ? nil : Base64.bytes($0)
+                        }
+                        let isWhole = head.header("x-amz-checksum-type") != "COMPOSITE"
+                        return ObjectGlance(
+                            bytes: glance.bytes, sha256: isWhole ? told.map(Hex.text) : nil)
+                    })
+            }
+        }
     }
 
     package func url(for key: ObjectKey, publicBaseURL: String?) -> String {

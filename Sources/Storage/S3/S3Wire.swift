@@ -40,12 +40,16 @@ struct S3Wire {
         }
     }
 
-    func send(_ operation: S3Operation, then: @escaping (Answer) -> Void) {
+    /// - Parameter late: As in `Session.send`.
+    func send(
+        _ operation: S3Operation, late: ((Answer) -> Void)? = nil,
+        then: @escaping (Answer) -> Void
+    ) {
         wire.retry(
             { end in
-                wire.sendOnce(operation.action, body: operation.part?.body, request(operation)) {
-                    answer in end(checked(answer, operation))
-                }
+                wire.sendOnce(
+                    operation.action, body: operation.part?.body, request(operation), late: late
+                ) { answer in end(checked(answer, operation)) }
             }, then: then)
     }
 
@@ -61,11 +65,17 @@ struct S3Wire {
         return .failure(problem)
     }
 
-    /// A GET whose body goes to `sink`.
-    func download(
-        _ operation: S3Operation, into sink: DigestSink, then: @escaping (Answer) -> Void
+    /// Reads an object back, all of it; nil when there is none.
+    func find(
+        _ key: ObjectKey, progress: @escaping (Int) -> Void,
+        then: @escaping (Result<StoredObject?, Failure>) -> Void
     ) {
-        wire.download(operation.action, into: sink, { request(operation) }, then: then)
+        let sink = DigestSink(progress)
+        let operation = S3Operation(
+            action: "read \(key)", method: "GET", name: location.name(key))
+        wire.download(operation.action, into: sink, { request(operation) }) {
+            then(sink.object(key, $0))
+        }
     }
 
     /// A link that anybody may read the object by until it expires.

@@ -10,6 +10,8 @@ import HTTP
 /// creation-defer-length and termination).
 final class ResumableUpload {
     private let site: SupabaseSite
+    /// What is begun in vain is removed by this one, also when the upload was cancelled.
+    private let tidying: SupabaseSite
     private let name: String
     private let type: MediaType
     /// Bytes of the whole file; nil when the last piece is to tell.
@@ -22,6 +24,8 @@ final class ResumableUpload {
     /// How much of the file the server has; nil where a failure has left that open.
     private var offset: Int? = 0
     private var knowsLength: Bool
+    /// The piece that makes the object visible was sent, and may have arrived.
+    private var mayBeComplete = false
 
     /// Some bytes of the file.
     struct Piece {
@@ -34,8 +38,11 @@ final class ResumableUpload {
         var end: Int { start + body.count }
     }
 
-    init(_ name: String, _ type: MediaType, length: Int64?, _ action: String, _ site: SupabaseSite)
-    {
+    init(
+        _ name: String, _ type: MediaType, length: Int64?, _ action: String, _ site: SupabaseSite,
+        tidying: SupabaseSite
+    ) {
+        self.tidying = tidying
         self.name = name
         self.type = type
         self.length = length
@@ -50,8 +57,9 @@ final class ResumableUpload {
 
     /// Gives up what the server has; what is not removed goes by itself within a day.
     func remove() {
-        guard let address else { return }
-        site.wire.send(action, { [self] in request("DELETE", address) }) { _ in }
+        // What is an object by now is no upload, whatever the server makes of its removal.
+        guard let address, !mayBeComplete else { return }
+        tidying.wire.send(action, { [self] in request("DELETE", address) }) { _ in }
     }
 
     /// Learns what is not known, and then sends what the server does not have.
@@ -82,11 +90,16 @@ final class ResumableUpload {
             Header("Upload-Metadata", metadata), Header("x-upsert", "false"),
         ]
         let place = site.location.address("upload/resumable")
-        site.wire.sendOnce(action, request("POST", place, headers)) { [self] answer in
-            guard case .success(let response) = answer else { return then(answer) }
-            guard let id = Self.id(response) else { return then(.failure(unclear("no upload"))) }
-            address = "\(place)/\(id)"
-            then(answer)
+        let learn: (StoreWire.Answer) -> Void = { [self] answer in
+            guard case .success(let response) = answer else { return }
+            address = Self.id(response).map { "\(place)/\($0)" }
+        }
+        // Whoever asked may have given up meanwhile, and this must be undone then.
+        site.wire.sendOnce(action, request("POST", place, headers), late: learn) {
+            [self] answer in
+            learn(answer)
+            guard case .success = answer else { return then(answer) }
+            then(address == nil ? .failure(unclear("no upload")) : answer)
         }
     }
 
@@ -119,8 +132,10 @@ final class ResumableUpload {
         if let total = piece.total, !knowsLength {
             headers.append(Header("Upload-Length", "\(total)"))
         }
+        if piece.total != nil || length == Int64(piece.end) { mayBeComplete = true }
         site.wire.sendOnce(action, body: piece.body, request("PATCH", address, headers)) {
             [self] answer in
+            if case .failure(let problem) = answer, problem.status != nil { mayBeComplete = false }
             switch answer {
             case .success(let response):
                 self.offset =

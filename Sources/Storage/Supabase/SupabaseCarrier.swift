@@ -20,15 +20,15 @@ final class SupabaseCarrier: PartCarrier {
 
     private var held: [(part: Part, then: (StoreProblem?) -> Void)] = []
     private var isBusy = false
-    private var isOver = false
     private var taken: StoreProblem?
 
-    init(_ object: NewObject, _ site: SupabaseSite) {
+    init(_ object: NewObject, _ site: SupabaseSite, tidying: SupabaseSite) {
         key = object.key
         type = object.type
         self.site = site
         resumable = ResumableUpload(
-            site.location.name(key), type, length: object.bytes, "store \(key)", site)
+            site.location.name(key), type, length: object.bytes, "store \(key)", site,
+            tidying: tidying)
     }
 
     var place: String { site.location.words }
@@ -45,7 +45,6 @@ final class SupabaseCarrier: PartCarrier {
         isBusy = true
         send(part, of: nil) { [self] answer in
             isBusy = false
-            guard !isOver else { return resumable.remove() }
             if case .failure(let problem) = answer, !problem.isTaken {
                 then(problem)
             } else {
@@ -83,6 +82,12 @@ final class SupabaseCarrier: PartCarrier {
             { [site] in site.request("POST", address, headers, text: text) }, then: then)
     }
 
+    func find(
+        _ wanted: ObjectKey, then: @escaping (Result<StoredObject?, Failure>) -> Void
+    ) {
+        site.find(wanted, progress: { _ in }, then: then)
+    }
+
     func look(at wanted: ObjectKey, then: @escaping (StoreWire.Answer) -> Void) {
         let address = site.location.object(site.location.name(wanted), "authenticated/")
         site.wire.send("look at \(wanted)", { [site] in site.request("HEAD", address) }, then: then)
@@ -93,8 +98,7 @@ final class SupabaseCarrier: PartCarrier {
     func isContradicted(by head: Response, _ only: Part) -> Bool { false }
 
     func giveUp() {
-        isOver = true
         held = []
-        if !isBusy { resumable.remove() }
+        resumable.remove()
     }
 }

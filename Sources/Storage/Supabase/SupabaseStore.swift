@@ -25,8 +25,9 @@ package struct SupabaseStore: ObjectStore {
     package func begin(
         _ object: NewObject, _ session: Session, whenChanged: @escaping () -> Void
     ) throws(Failure) -> any Upload {
-        PartUpload(
-            SupabaseCarrier(object, site(session)), object, in: self, session,
+        let part = session.part()
+        return PartUpload(
+            SupabaseCarrier(object, site(part), tidying: site(session)), object, part,
             whenChanged: whenChanged)
     }
 
@@ -34,11 +35,32 @@ package struct SupabaseStore: ObjectStore {
         _ key: ObjectKey, _ session: Session, progress: @escaping (Int) -> Void,
         then: @escaping (Result<StoredObject?, Failure>) -> Void
     ) {
+        site(session).find(key, progress: progress, then: then)
+    }
+
+    package func glance(
+        at key: ObjectKey, _ session: Session,
+        then: @escaping (Result<ObjectGlance?, Failure>) -> Void
+    ) {
         let site = site(session)
         let address = location.object(location.name(key), "authenticated/")
-        let sink = DigestSink(progress)
-        site.wire.download("read \(key)", into: sink, { site.request("GET", address) }) {
-            then(sink.object(key, $0))
+        let action = "look at \(key)"
+        site.wire.send(action, { site.request("HEAD", address) }) { [location] answer in
+            switch answer {
+            // What is wrong stands in a body, which this answer has not.
+            case .failure(let problem) where problem.status == 400 || problem.isMissing:
+                site.find(key, progress: { _ in }) { found in
+                    then(
+                        found.map { object in
+                            object.map {
+                                ObjectGlance(bytes: $0.digest.bytes, sha256: $0.digest.sha256)
+                            }
+                        })
+                }
+            case .failure(let problem): then(.failure(problem.failure))
+            case .success(let head):
+                then(ObjectGlance.read(head, action, at: location.words).map(Optional.some))
+            }
         }
     }
 
@@ -90,6 +112,18 @@ struct SupabaseSite {
         self.serviceKey = serviceKey
         wire = StoreWire(session, place: location.words) { response, action in
             StoreProblem(supabase: response, action, location)
+        }
+    }
+
+    /// Reads an object back, all of it; nil when there is none.
+    func find(
+        _ key: ObjectKey, progress: @escaping (Int) -> Void,
+        then: @escaping (Result<StoredObject?, Failure>) -> Void
+    ) {
+        let address = location.object(location.name(key), "authenticated/")
+        let sink = DigestSink(progress)
+        wire.download("read \(key)", into: sink, { request("GET", address) }) {
+            then(sink.object(key, $0))
         }
     }
 
