@@ -22,6 +22,15 @@ package enum BooksText {
         if !report.sealedDays.isEmpty {
             lines.append("closed: \(report.sealedDays.joined(separator: ", "))")
         }
+        let lost = report.unknownSubmissions
+        if lost.jobs > 0 {
+            let more = Int(lost.jobs) - lost.jobIDs.count
+            lines.append(
+                "voided \(lost.credits) credits of \(lost.jobs) jobs of which nobody ever told whether "
+                    + "they had been submitted (policy on_submission_unknown): "
+                    + lost.jobIDs.map(Plain.line).joined(separator: ", ")
+                    + (more > 0 ? ", and \(more) more" : ""))
+        }
         lines += plan(report)
         guard report.standing > 0 else {
             lines.append("invariants hold; no open breaks")
@@ -75,6 +84,13 @@ package enum BooksText {
     package static func members(_ report: BooksReport) -> [JSONObject.Member] {
         var members: [JSONObject.Member] = [
             .init(key: "day", value: .string(report.day.day)),
+            .init(
+                key: "unknown_submissions_voided",
+                value: [
+                    "jobs": .integer(report.unknownSubmissions.jobs),
+                    "credits": .integer(report.unknownSubmissions.credits),
+                    "job_ids": .array(report.unknownSubmissions.jobIDs.map { .string($0) }),
+                ]),
             .init(key: "day_sealed", value: .bool(report.day.isSealed)),
             .init(key: "day_credits", value: .counts(report.day.credits)),
             .init(key: "days_sealed", value: .array(report.sealedDays.map { .string($0) })),

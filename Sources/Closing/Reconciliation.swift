@@ -12,6 +12,7 @@ package struct BooksReport: Equatable, Sendable {
     /// The first findings, by class and subject; `standing` counts all of them.
     package var findings: [FoundBreak] = []
     package var standing = 0
+    package var unknownSubmissions = UnknownSubmissions()
     package var violations = 0
     package var plan: FixPlan?
     package var fixes: [FixOutcome] = []
@@ -91,6 +92,7 @@ package struct Reconciliation: Sendable {
         }
         report.run.count("breaks_open", report.standing)
         report.day = try books.totals(connection, day: day)
+        report.unknownSubmissions = try books.unknownSubmissions(connection, since: day)
         if report.standing > 0 {
             report.run.status = ExitStatus.worst(report.run.status, .needsPerson)
         }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Core
 import Jobs
 import Postgres
+import Providers
 import Reports
 import Runner
 
@@ -21,6 +22,11 @@ extension JobState: ExpressibleByArgument {}
 enum BlockFlag: String, ExpressibleByArgument, CaseIterable {
     case any, brake, crashed, person
     case submissionUnknown = "submission_unknown"
+
+    /// The four of them, in words.
+    static var reasons: String {
+        allCases.filter { $0 != .any }.map(\.rawValue).joined(separator: ", ")
+    }
 
     var filter: JobFilter.Block {
         Blocked(rawValue: rawValue).map { .reason($0) } ?? .any
@@ -53,7 +59,21 @@ struct JobList: DatabaseCommand {
     @Flag(name: .customLong("stuck"), help: "Jobs in flight that are due now.")
     var isStuck = false
 
+    @OptionGroup var age: AgeOption
+
     @OptionGroup var rows: ListOptions
+
+    // What follows --blocked and is no reason comes here.
+    @Argument(help: .hidden) var leftOver: [String] = []
+
+    mutating func validate() throws {
+        guard let word = leftOver.first else { return }
+        guard blocked != nil else {
+            throw ValidationError("job list takes no argument such as '\(word)', only flags")
+        }
+        throw ValidationError(
+            "--blocked takes \(BlockFlag.reasons) or nothing, not '\(word)'")
+    }
 
     mutating func perform(
         _ context: RunContext, _ connection: borrowing Connection
@@ -64,6 +84,7 @@ struct JobList: DatabaseCommand {
         filter.accountID = account
         filter.blocked = blocked?.filter
         filter.isStuck = isStuck
+        filter.minimumAge = age.olderThan
         filter.limit = rows.wanted
         let queries = JobQueries(clockOffset: try context.settings.clockOffset())
         let (jobs, hasMore) = rows.shown(
@@ -108,7 +129,9 @@ struct JobRequeue: DatabaseCommand {
         discussion: """
             The counts of failed attempts start anew. What a brake has stopped is forgotten, and the \
             provider is asked again; holdfast policy release-brake applies it instead. Several jobs \
-            are freed together or not at all. Look at the job's story first: what blocked it may block it again.
+            are freed together or not at all. Look at the job's story first: what blocked it may \
+            block it again. A job whose create call was lost is looked up where the provider knows \
+            our own ids; elsewhere only a person can tell, and it is refused: see link.
             """)
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
@@ -120,11 +143,14 @@ struct JobRequeue: DatabaseCommand {
     ) throws -> ExitStatus {
         let queries = JobQueries(clockOffset: try context.settings.clockOffset())
         try queries.requireJobs(connection, jobIDs)
-        let braked = Set(
-            try jobIDs.filter { try queries.job(connection, $0)?.blocked == "brake" })
-        try Deeds(actor: Person.actor).requeue(connection, jobIDs)
+        let before = try jobIDs.compactMap { try queries.job(connection, $0) }
+        let lookingUp = ProviderRegistry.names.filter {
+            ProviderRegistry.reader($0)?.facts.canLookUpByOwnID == true
+        }
+        try Deeds(actor: Person.actor).requeue(
+            connection, jobIDs, lookingUp: Set(lookingUp))
         let jobs = try jobIDs.compactMap { try queries.job(connection, $0) }
-        let lines = jobs.map { Self.line($0, wasBraked: braked.contains($0.jobID)) }
+        let lines = zip(before, jobs).map { Self.line($1, before: $0.blocked) }
         Say.answer(
             context, reporting, [("jobs", .array(jobs.map(JobText.object)))],
             text: lines.joined(separator: "\n"))
@@ -133,24 +159,26 @@ struct JobRequeue: DatabaseCommand {
 }
 
 extension JobRequeue {
-    private static func line(_ job: JobStatus, wasBraked: Bool) -> String {
+    private static func line(_ job: JobStatus, before: String?) -> String {
         let id = Plain.line(job.jobID)
         guard job.blocked == nil else {
             return
                 "job \(id) is \(job.state.rawValue) and stopped by a brake again: its files are all "
                 + "there; if that is right: holdfast policy release-brake --job \(id)"
         }
-        guard wasBraked else {
+        guard before == Blocked.brake.rawValue else {
             return
-                "job \(id) is free and due (\(job.state.rawValue)); the next run looks at it, or at "
-                + "once: holdfast job sync \(id)"
+                "job \(id) is free and due (\(job.state.rawValue)); the next run "
+                + (before == Blocked.submissionUnknown.rawValue
+                    ? "looks it up at \(job.provider) by our own id" : "looks at it")
+                + ", or at once: holdfast job sync \(id)"
         }
         return "job \(id) is free (\(job.state.rawValue)), and what the brake had stopped is "
             + "forgotten; the next run asks the provider again, or at once: holdfast job sync \(id)"
     }
 }
 
-/// What `dismiss` and `abandon` have in common.
+/// What closes one job.
 protocol ClosingCommand: DatabaseCommand {
     var jobID: String { get }
     var reason: String { get }
@@ -202,27 +230,5 @@ struct JobDismiss: ClosingCommand {
 
     func close(_ connection: borrowing Connection, _ deeds: Deeds) throws -> Bool {
         try deeds.dismiss(connection, jobID, reason: reason)
-    }
-}
-
-struct JobAbandon: ClosingCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "abandon",
-        abstract: "Gives a job up; its hold is voided.",
-        discussion: """
-            A task that finishes later is a late success, settled by the policy late_success. The \
-            reason and your name are kept.
-            """)
-    static let done = "abandoned"
-
-    @OptionGroup(title: "Reporting") var reporting: ReportingOptions
-
-    @Argument(help: ArgumentHelp("The job.", valueName: "id")) var jobID: String
-
-    @Option(help: ArgumentHelp("Why, for the audit trail.", valueName: "text"))
-    var reason: String
-
-    func close(_ connection: borrowing Connection, _ deeds: Deeds) throws -> Bool {
-        try deeds.abandon(connection, jobID, reason: reason)
     }
 }

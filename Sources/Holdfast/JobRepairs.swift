@@ -44,40 +44,6 @@ struct JobRefund: DatabaseCommand {
     }
 }
 
-struct JobLink: DatabaseCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "link",
-        abstract: "Says which task at the provider belongs to a job.",
-        discussion: """
-            For tasks that a bill, a list or the provider's console names and no job knows. The job \
-            is due at once, and the provider's answer decides. A second task of a job is kept as a \
-            second one.
-            """)
-
-    @OptionGroup(title: "Reporting") var reporting: ReportingOptions
-
-    @Argument(help: ArgumentHelp("The job.", valueName: "id")) var jobID: String
-
-    @Option(help: ArgumentHelp("The provider's name for the task.", valueName: "id"))
-    var task: String
-
-    mutating func perform(
-        _ context: RunContext, _ connection: borrowing Connection
-    ) throws -> ExitStatus {
-        let changed = try Deeds(actor: Person.actor).link(connection, jobID, task: task)
-        guard let job = try JobQueries().job(connection, jobID) else {
-            throw JobQueries.noJob([jobID])
-        }
-        let (name, taskName) = (Plain.line(jobID), Plain.line(task))
-        Say.answer(
-            context, reporting, [("job", JobText.object(job)), ("changed", .bool(changed))],
-            text: changed
-                ? "task \(taskName) belongs to job \(name) now, which is \(job.state.rawValue)"
-                : "task \(taskName) belonged to job \(name) before; nothing was changed")
-        return .done
-    }
-}
-
 /// A reason that the audit trail keeps.
 enum Reason {
     static func check(_ reason: String) throws {

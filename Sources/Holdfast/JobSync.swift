@@ -185,9 +185,8 @@ struct Sync {
         let wasAsked = job.passes.contains { $0.name != "inbox" && $0.report.examined > 0 }
         if let blocked = after.blocked {
             job.note =
-                "blocked (\(blocked)): \(after.blockedReason ?? "no reason kept"); look at it with "
-                + "holdfast job show \(after.jobID), then free it with "
-                + JobText.unblocking(after)
+                "blocked (\(blocked)): \(after.blockedReason ?? "no reason kept"); next: "
+                + (after.wayOut ?? "holdfast job show \(after.jobID)")
             job.status = ExitStatus.worst(job.status, .needsPerson)
         } else if let lease = after.lease, lease.runID != wiring.run.runID {
             job.note =

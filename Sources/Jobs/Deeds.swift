@@ -17,8 +17,13 @@ package struct Deeds: Sendable {
 
     /// Frees blocked jobs and makes them due now.
     ///
-    /// - Throws: `no_such_job` (66); `not_allowed` (1) for a job about which nothing is left to do.
-    package func requeue(_ connection: borrowing Connection, _ jobIDs: [String]) throws {
+    /// - Parameter lookingUp: Providers that can be asked for a task by our own id. At any other, a job
+    ///   whose create call was lost would only be set aside again.
+    /// - Throws: `no_such_job` (66); `not_allowed` (1) for a job about which nothing is left to do, or
+    ///   about which only a person can know anything.
+    package func requeue(
+        _ connection: borrowing Connection, _ jobIDs: [String], lookingUp: Set<String>
+    ) throws {
         // In the order of their ids, as everywhere.
         let ordered = Set(jobIDs).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         try connection.repeatable {
@@ -28,6 +33,16 @@ package struct Deeds: Sendable {
                     throw refused(
                         jobID, job,
                         "nothing is left to be done about it, so there is nothing to requeue")
+                }
+                guard
+                    job.blocked != Blocked.submissionUnknown.rawValue
+                        || lookingUp.contains(job.provider)
+                else {
+                    throw Failure(
+                        .needsPerson, code: "not_allowed",
+                        "job '\(jobID)' may have been submitted, and \(job.provider) cannot be asked "
+                            + "for a task by our own id: another look would only set it aside again; "
+                            + "nothing was changed; next: \(job.wayOut ?? "")")
                 }
                 try connection.execute("SELECT holdfast.requeue_job(\(jobID), \(actor))")
             }
@@ -62,19 +77,25 @@ package struct Deeds: Sendable {
     ) throws -> Bool {
         try connection.repeatable {
             let job = try lock(connection, jobID)
-            if job.state == .abandoned { return false }
-            guard Self.open.contains(job.state), job.state != .succeeded else {
-                throw refused(
-                    jobID, job,
-                    job.state == .succeeded
-                        ? "its files are being stored; to close it all the same: "
-                            + "holdfast job dismiss \(jobID) --reason TEXT"
-                        : "a job that is over cannot be abandoned")
-            }
+            guard try mayAbandon(jobID, job) else { return false }
             try connection.execute(
                 "SELECT holdfast.abandon_job(\(jobID), \(reason), \(actor))")
             return true
         }
+    }
+
+    /// Whether a job can be abandoned; false when it was before.
+    func mayAbandon(_ jobID: String, _ job: Locked) throws -> Bool {
+        if job.state == .abandoned { return false }
+        guard Self.open.contains(job.state), job.state != .succeeded else {
+            throw refused(
+                jobID, job,
+                job.state == .succeeded
+                    ? "its files are being stored; to close it all the same: "
+                        + "holdfast job dismiss \(jobID) --reason TEXT"
+                    : "a job that is over cannot be abandoned")
+        }
+        return true
     }
 
     /// Gives a job's credits back: a hold is voided, what was paid is refunded.
@@ -120,27 +141,40 @@ package struct Deeds: Sendable {
         }
     }
 
-    private struct Locked {
+    struct Locked {
         var state: JobState
+        var provider: String
         var blocked: String?
+        var wayOut: String?
         var isWatched: Bool
     }
 
     /// Locks the row, so that what is checked is what is changed.
     private func lock(_ connection: borrowing Connection, _ jobID: String) throws -> Locked {
+        try row(connection, jobID, isLocked: true)
+    }
+
+    func row(
+        _ connection: borrowing Connection, _ jobID: String, isLocked: Bool
+    ) throws -> Locked {
+        let source: SQL =
+            isLocked
+            ? "holdfast.lock_job(\(jobID)) l" : "holdfast.job l WHERE l.job_id = \(jobID)"
         let rows: Rows
         do {
             rows = try connection.query(
                 """
-                SELECT l.state, l.blocked, l.watch_until IS NOT NULL AS is_watched
-                FROM holdfast.lock_job(\(jobID)) l
+                SELECT l.state, l.provider, l.blocked, holdfast.way_out(l.job_id, l.blocked) AS way_out,
+                    l.watch_until IS NOT NULL AS is_watched
+                FROM \(sql: source)
                 """)
         } catch {
             throw error.sqlState == "HF005" ? JobQueries.noJob([jobID]) : error as any Error
         }
-        let row = try rows.single()
+        guard let row = rows.first else { throw JobQueries.noJob([jobID]) }
         return Locked(
-            state: try row.state("state"), blocked: try row.optionalText("blocked"),
+            state: try row.state("state"), provider: try row.text("provider"),
+            blocked: try row.optionalText("blocked"), wayOut: try row.optionalText("way_out"),
             isWatched: try row.bool("is_watched"))
     }
 

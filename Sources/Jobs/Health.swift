@@ -13,11 +13,19 @@ package struct LoginRights: Equatable, Sendable {
     package var maySetPolicies: Bool
 }
 
+/// Jobs that wait for a person for one reason.
+package struct BlockedJobs: Equatable, Sendable {
+    package var reason: String
+    package var jobs: Int
+    /// What to do about the first of them.
+    package var wayOut: String
+}
+
 /// Things that point to trouble, for `doctor`.
 package struct Symptoms: Equatable, Sendable {
     /// Started over an hour and under a day ago, and never ended.
     package var deadRuns: Int
-    package var blocked: [String: Int]
+    package var blocked: [BlockedJobs]
     /// In flight or watched, by provider.
     package var waiting: [String: Int]
     package var staleCallbacks: Int
@@ -84,12 +92,16 @@ package struct Health: Sendable {
         ).single()
         return Symptoms(
             deadRuns: try row.int("dead"),
-            blocked: try counts(
-                connection,
+            blocked: try connection.query(
                 """
-                SELECT blocked AS name, count(*) AS jobs FROM holdfast.job
-                WHERE blocked IS NOT NULL GROUP BY 1
-                """),
+                SELECT blocked, count(*) AS jobs, holdfast.way_out(min(job_id), blocked) AS way_out
+                FROM holdfast.job WHERE blocked IS NOT NULL GROUP BY 1 ORDER BY 1
+                """
+            ).map {
+                BlockedJobs(
+                    reason: try $0.text("blocked"), jobs: try $0.int("jobs"),
+                    wayOut: try $0.text("way_out"))
+            },
             waiting: try counts(
                 connection,
                 """

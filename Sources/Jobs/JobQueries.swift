@@ -15,6 +15,8 @@ package struct JobFilter: Equatable, Sendable {
     package var blocked: Block?
     /// In flight and due: past the threshold, or past the instant of the next look.
     package var isStuck = false
+    /// Created at least this long ago.
+    package var minimumAge: Duration?
     package var limit = 50
 
     package init() {}
@@ -100,7 +102,20 @@ package struct JobQueries: Sendable {
         ).map { try JobStatus($0) }
     }
 
-    private func wanted(_ filter: JobFilter) -> SQL {
+    /// The ids of a page of these jobs, in their order, behind `after`.
+    package func ids(
+        _ connection: borrowing Connection, _ filter: JobFilter, after: String
+    ) throws -> [String] {
+        try connection.query(
+            """
+            SELECT j.job_id FROM holdfast.job j
+            WHERE \(sql: conditions(filter)) AND j.job_id > \(after)
+            ORDER BY j.job_id LIMIT \(filter.limit)::integer
+            """
+        ).map { try $0.text("job_id") }
+    }
+
+    private func conditions(_ filter: JobFilter) -> SQL {
         var conditions: SQL = "true"
         func add(_ condition: SQL) { conditions = "\(sql: conditions) AND \(sql: condition)" }
         if !filter.states.isEmpty {
@@ -113,6 +128,14 @@ package struct JobQueries: Sendable {
         case .reason(let reason): add("j.blocked = \(reason.rawValue)")
         case nil: break
         }
+        if let age = filter.minimumAge {
+            add("j.created_at <= \(sql: now) - \(age)::interval")
+        }
+        return conditions
+    }
+
+    private func wanted(_ filter: JobFilter) -> SQL {
+        let conditions = conditions(filter)
         func branch(_ condition: SQL, _ order: SQL) -> SQL {
             """
             (SELECT j.job_id FROM holdfast.job j WHERE \(sql: conditions) AND \(sql: condition)

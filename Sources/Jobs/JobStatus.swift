@@ -13,8 +13,8 @@ package struct JobStatus: Sendable {
     package var state: JobState
     package var blocked: String?
     package var blockedReason: String?
-    /// The command for a job that waits because of a refused file.
-    package var refusedAdvice: String?
+    /// The command that gets a blocked job going again, or out of the way; nil for any other job.
+    package var wayOut: String?
     /// A settlement that a brake stopped, or that a person released and the next run makes.
     package var hasPendingMove: Bool
     package var creditState: String
@@ -61,12 +61,11 @@ extension JobStatus {
         ].map { "\(microseconds($0)) AS \($0.dropFirst(2))_us" }.joined(separator: ", ")
         return """
             s.job_id, s.account_id, s.provider, s.model, s.kind, s.endpoint, s.task_id, s.state,
-            s.blocked, j.blocked_reason, j.pending_move IS NOT NULL AS has_pending_move,
+            s.blocked, j.blocked_reason, holdfast.way_out(s.job_id, s.blocked) AS way_out,
+            j.pending_move IS NOT NULL AS has_pending_move,
             s.credit_state, j.credits, s.credits_held, s.credits_captured, s.credits_voided,
             s.credits_charged, s.credits_refunded, s.credits_waived, s.result_urls, s.asset_urls,
             s.error_code, s.error_message, s.progress, s.attempts, s.last_step,
-            CASE WHEN s.blocked = 'person' THEN holdfast.refused_advice(s.job_id) END
-                AS refused_advice,
             \(raw: instants),
             CASE WHEN j.lease_until > clock_timestamp() + \(offset)::interval
                 THEN j.lease_owner END AS lease_owner,
@@ -101,7 +100,7 @@ extension JobStatus {
             taskID: try row.optionalText("task_id"), state: try row.state("state"),
             blocked: try row.optionalText("blocked"),
             blockedReason: try row.optionalText("blocked_reason"),
-            refusedAdvice: try row.optionalText("refused_advice"),
+            wayOut: try row.optionalText("way_out"),
             hasPendingMove: try row.bool("has_pending_move"),
             creditState: try row.text("credit_state"), credits: try row.int64("credits"),
             creditsByFate: try Self.fates.map { ($0, try row.int64("credits_" + $0)) },

@@ -43,6 +43,9 @@ package struct PolicyKey: Equatable, Sendable {
             "on_silence", .choice(["keep", "void"]), .anything,
             "at the end of the window without a healthy answer"),
         .init(
+            "on_submission_unknown", .choice(["keep", "void"]), .anything,
+            "at the end of the window of a job whose create call was lost"),
+        .init(
             "unsubmitted_after", .duration(mayBeZero: false), .anything,
             "silence before a job without a task is looked after"),
         .init(

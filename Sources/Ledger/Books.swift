@@ -18,6 +18,19 @@ package struct DayTotals: Equatable, Sendable {
     }
 }
 
+/// Jobs whose hold policy `on_submission_unknown` let go.
+package struct UnknownSubmissions: Equatable, Sendable {
+    /// Ids that one report names; the rest is counted.
+    package static let shown = 50
+
+    package var jobs: Int64 = 0
+    package var credits: Int64 = 0
+    /// The first of them.
+    package var jobIDs: [String] = []
+
+    package init() {}
+}
+
 /// What moved on a day, sealed or not.
 package struct Books: Sendable {
     let run: Run
@@ -34,6 +47,30 @@ package struct Books: Sendable {
                 'YYYY-MM-DD') AS day
             """
         ).single().text("day")
+    }
+
+    /// Holds that were voided since a business day began, because nobody ever told whether their jobs had
+    /// been submitted.
+    package func unknownSubmissions(
+        _ connection: borrowing Connection, since day: String
+    ) throws -> UnknownSubmissions {
+        var found = UnknownSubmissions()
+        for row in try connection.query(
+            """
+            SELECT j.job_id, j.voided, count(*) OVER () AS jobs,
+                (sum(j.voided) OVER ())::bigint AS credits
+            FROM holdfast.job j
+            WHERE j.waives_late AND j.state IN ('failed', 'abandoned', 'dismissed')
+                AND j.finished_at >= (\(day)::date + holdfast.policy_value('business_cutoff')::interval)
+                    AT TIME ZONE holdfast.policy_value('business_zone')
+            ORDER BY j.job_id LIMIT \(UnknownSubmissions.shown)::integer
+            """)
+        {
+            found.jobs = try row.int64("jobs")
+            found.credits = try row.int64("credits")
+            found.jobIDs.append(try row.text("job_id"))
+        }
+        return found
     }
 
     package func totals(_ connection: borrowing Connection, day: String) throws -> DayTotals {

@@ -34,7 +34,8 @@ extension RunReport {
                 add(
                     Problem(
                         jobID: result.jobID, code: outcome,
-                        message: "waits for a person; see holdfast job show \(result.jobID)"),
+                        message: "waits for a person"
+                            + (result.detail.map { "; next: \($0)" } ?? "")),
                     status: .needsPerson)
             }
         case "braked":

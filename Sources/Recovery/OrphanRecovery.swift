@@ -25,8 +25,44 @@ package enum OrphanRecovery {
             // What another run holds up comes back each time.
             if results.count < releasedPage || done.isEmpty { break }
         }
+        let lost = try lostSubmissions(connection, wiring, selection)
         var report = try Polling(wiring, pass: .recover, selection: selection).run(connection)
         report.merge(released)
+        report.merge(lost)
+        return report
+    }
+
+    /// Voids the holds of jobs whose create call was lost, where the policy says so.
+    private static func lostSubmissions(
+        _ connection: borrowing Connection, _ wiring: Wiring, _ selection: Selection
+    ) throws -> RunReport {
+        var report = RunReport()
+        let lost = LostSubmissions(run: wiring.run, reach: wiring.reach)
+        var room = selection.limit ?? Int.max
+        while room > 0, !wiring.shouldStop() {
+            let page = min(room, LostSubmissions.page)
+            let results = try connection.repeatable {
+                try lost.void(
+                    connection, most: page, jobIDs: selection.jobIDs,
+                    providers: selection.providers)
+            }
+            let jobs = Set(results.map(\.jobID)).count
+            report.examined += jobs
+            room -= jobs
+            report.take(
+                results.filter { !["looked_up", "failed"].contains($0.outcome) }, [:], .recover)
+            for result in results where result.outcome == "failed" {
+                report.add(
+                    .init(
+                        jobID: result.jobID, code: "not_voided",
+                        message:
+                            "its hold could not be voided: \(result.detail ?? "no reason given")"
+                            + "; the next run tries again"),
+                    status: .needsPerson)
+            }
+            // What failed stays due, and must not be met again in this run.
+            if jobs < page || results.contains(where: { $0.outcome == "failed" }) { break }
+        }
         return report
     }
 

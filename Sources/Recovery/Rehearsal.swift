@@ -19,7 +19,13 @@ package enum Rehearsal {
     package static func recover(
         _ connection: borrowing Connection, _ wiring: Wiring, _ selection: Selection
     ) throws -> RunReport {
-        try run(connection, wiring, .recover, selection)
+        var report = try run(connection, wiring, .recover, selection)
+        let lost = try LostSubmissions(run: wiring.run, reach: wiring.reach).due(
+            connection, most: selection.limit ?? defaultLimit, jobIDs: selection.jobIDs,
+            providers: selection.providers)
+        report.examined += lost
+        if lost > 0 { report.count("abandoned", lost) }
+        return report
     }
 
     /// Files that would be fetched; what comes of a transfer is not predicted.

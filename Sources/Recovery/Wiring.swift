@@ -1,5 +1,6 @@
 package import Core
 import HTTP
+import Jobs
 package import Providers
 package import Reception
 
@@ -41,6 +42,16 @@ package struct Wiring: Sendable {
         self.wallClock = wallClock
         self.shouldStop = shouldStop
         self.tell = tell
+    }
+
+    /// Where a task whose id was lost can be looked for.
+    var reach: LostSubmissions.Reach {
+        func named(_ isSo: (ProviderFacts) -> Bool) -> [String] {
+            providers.names.filter { providers.provider($0).map { isSo($0.facts) } ?? false }
+        }
+        return LostSubmissions.Reach(
+            listing: named(\.canList), lookingUp: named(\.canLookUpByOwnID),
+            askable: providers.names.filter(providers.isConfigured))
     }
 
     /// Whether the receiver of this host has left something to be brought into the inbox.

@@ -74,7 +74,7 @@ package enum StoryText {
                 (
                     "blocked",
                     "\(blocked): \(job.blockedReason ?? "no reason kept"); next: "
-                        + JobText.unblocking(job)
+                        + (job.wayOut ?? "holdfast job show \(job.jobID)")
                 ))
         } else if job.hasPendingMove {
             rows.append(("released", "the recoverer's next run settles what a brake had stopped"))
@@ -110,16 +110,6 @@ package enum StoryText {
                     ? "now" : Plain.distance(file.nextAttemptAt, from: now))
                 + (file.sourceExpiresAt.map { ", expires " + Plain.distance($0, from: now) } ?? "")
         }
-    }
-}
-
-extension JobText {
-    /// The command that frees a blocked job.
-    package static func unblocking(_ job: JobStatus) -> String {
-        if let advice = job.refusedAdvice { return advice }
-        return job.blocked == Blocked.brake.rawValue
-            ? "holdfast policy release-brake --job \(ShellText.quoted(job.jobID))"
-            : "holdfast job requeue \(ShellText.quoted(job.jobID))"
     }
 }
 

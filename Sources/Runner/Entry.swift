@@ -110,6 +110,7 @@ package enum Entry {
         if arguments.isEmpty, let plain = root as? any (ParsableCommand & Unflagged).Type {
             return plain.unflagged
         }
+        try Mistyped.check(root, arguments)
         return try root.parseAsRoot(arguments)
     }
 

@@ -221,13 +221,11 @@ extension Checkup {
         if symptoms.blocked.isEmpty {
             ok("blocked jobs", "none")
         } else {
-            let counts = symptoms.blocked.sorted { $0.key < $1.key }
-                .map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+            let counts = symptoms.blocked.map { "\($0.jobs) \($0.reason)" }
             warn(
-                "blocked jobs", counts,
-                "holdfast job list --blocked; it names what frees each: holdfast job show ID"
-                    + (symptoms.blocked["brake"] == nil
-                        ? "" : " or holdfast policy release-brake"))
+                "blocked jobs", counts.joined(separator: ", "),
+                "holdfast job list --blocked shows them; for the first of each: "
+                    + symptoms.blocked.map(\.wayOut).joined(separator: "; "))
         }
         let patience = Plain.span(Health.callbackPatience)
         if symptoms.staleCallbacks == 0 {

@@ -34,6 +34,8 @@ CREATE TABLE holdfast.job (
     -- The move that a brake stopped, kept until a person releases it.
     pending_move jsonb,
     brake_released boolean NOT NULL DEFAULT false,
+    -- A success that comes after the void is the customer's for nothing, whatever late_success says.
+    waives_late boolean NOT NULL DEFAULT false,
     error_code text,
     error_message text,
     task_id text,

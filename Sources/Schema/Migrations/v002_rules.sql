@@ -504,6 +504,7 @@ INSERT INTO holdfast.policy (key, kind, value, is_default) VALUES
     ('deadline', 'image', '15m', true), ('deadline', 'audio', '30m', true),
     ('deadline', 'video', '60m', true), ('deadline', '', '60m', true),
     ('watch_window', '', '24h', true), ('on_silence', '', 'keep', true),
+    ('on_submission_unknown', '', 'keep', true),
     ('unsubmitted_after', '', '2m', true), ('retrigger_attempts', '', '3', true),
     ('capture_at', '', 'delivered', true), ('partial', '', 'deliver', true),
     ('late_success', '', 'charge', true),

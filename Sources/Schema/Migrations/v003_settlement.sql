@@ -37,8 +37,9 @@ BEGIN
             action := 'capture'; amount := earned;
         ELSIF j.credit_state = 'voided' AND j.captured = 0 THEN
             amount := earned;
-            action := CASE holdfast.policy_value('late_success', j.provider, j.kind, j.model)
-                WHEN 'charge' THEN 'charge' ELSE 'waive' END;
+            action := CASE WHEN j.waives_late THEN 'waive'
+                WHEN holdfast.policy_value('late_success', j.provider, j.kind, j.model) = 'charge'
+                THEN 'charge' ELSE 'waive' END;
         ELSIF j.captured > earned AND j.refunded = 0 THEN
             -- Captured when it succeeded, and fewer files could be stored than were named.
             action := 'refund'; amount := j.captured - earned;
@@ -257,8 +258,9 @@ $$;
 -- Applies a batch of moves: judges each against the row as it is, brakes, settles, writes the
 -- state, the task, the files to store and the evidence. The caller has said who acts (act_as).
 -- One row for each move: its outcome is 'go', 'lease_lost', 'finished_meanwhile', 'postponed',
--- 'locked' (another run is at the brakes; the lease stays) or 'braked'; action and amount say what happened to the credits, and a second row gives the
--- remainder of a partial capture.
+-- 'locked' (another run is at the brakes; the lease stays) or 'braked'; action and amount say what
+-- happened to the credits, and a second row gives the remainder of a partial capture. The detail of a
+-- job that is set aside is the command for a person.
 CREATE FUNCTION holdfast.apply_moves(moves holdfast.move[], automatic boolean)
 RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -354,7 +356,7 @@ BEGIN
     END IF;
 
     RETURN QUERY WITH settled AS MATERIALIZED (SELECT * FROM settle(wanted))
-        SELECT m.job_id, 'go', s.action, s.amount, NULL::text
+        SELECT m.job_id, 'go', s.action, s.amount, way_out(m.job_id, m.blocked)
         FROM unnest(going) m LEFT JOIN settled s ON s.job_id = m.job_id;
 
     UPDATE job j SET

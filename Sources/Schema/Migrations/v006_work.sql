@@ -87,6 +87,8 @@ BEGIN
                     SELECT FROM recoverable_job j
                     WHERE j.provider = p.provider AND j.next_poll_at <= now_ LIMIT 1) due)
             OR EXISTS (SELECT FROM job WHERE pending_move IS NOT NULL AND blocked IS NULL)
+            OR may_void_submissions() AND EXISTS (
+                SELECT FROM job WHERE blocked = 'submission_unknown')
             OR may_ask_again(command)
         WHEN 'storage-mirrorer' THEN EXISTS (
                 SELECT FROM asset a WHERE a.state = 'pending' AND a.next_attempt_at <= now_)

@@ -352,7 +352,7 @@ BEGIN
         ELSE
             detail := format('%s credits are held, and nobody knows whether the task was created',
                 standing);
-            by_hand := format('holdfast job link %s --task TASK  # TASK: its id at the provider', shown);
+            by_hand := holdfast.way_out(job, 'submission_unknown');
         END IF;
     WHEN 'job-without-hold' THEN
         credits := (facts ->> 'credits')::bigint;
@@ -422,12 +422,7 @@ BEGIN
         credits := nullif(standing, 0);
         detail := format('%s since its last change: %s', facts ->> 'blocked',
             coalesce(facts ->> 'blocked_reason', 'no reason kept'));
-        by_hand := CASE facts ->> 'blocked'
-            WHEN 'brake' THEN 'holdfast policy release-brake --job ' || shown
-            WHEN 'submission_unknown' THEN format(
-                'holdfast job link %s --task TASK  # TASK: its id at the provider; where there is none: holdfast job abandon %s --reason TEXT',
-                shown, shown)
-            ELSE format('holdfast job show %s && holdfast job requeue %s', shown, shown) END;
+        by_hand := holdfast.way_out(job, facts ->> 'blocked');
     WHEN 'result-refused' THEN
         credits := nullif(standing, 0);
         detail := format('%s of its files are refused since %s: %s', facts ->> 'refused',
@@ -450,4 +445,18 @@ CREATE FUNCTION holdfast.shell_word(word text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN word ~ '^[A-Za-z0-9_./:@%+=,][A-Za-z0-9_./:@%+=,-]*$' THEN word
         ELSE '''' || replace(word, '''', E'''\\''''') || '''' END
+$$;
+
+-- The command that gets a blocked job going again, or out of the way: the one advice that runs, stories,
+-- the doctor and the night give. It can be pasted as it stands.
+CREATE FUNCTION holdfast.way_out(job text, blocked text) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT CASE blocked
+        WHEN 'brake' THEN 'holdfast policy release-brake --job ' || holdfast.shell_word(job)
+        -- Asks for the task's id; without one, the job is given up.
+        WHEN 'submission_unknown'
+            THEN 'holdfast job link ' || holdfast.shell_word(job) || ' --else-abandon'
+        WHEN 'crashed' THEN 'holdfast job requeue ' || holdfast.shell_word(job)
+        WHEN 'person' THEN coalesce(holdfast.refused_advice(job),
+            'holdfast job requeue ' || holdfast.shell_word(job)) END
 $$;
