@@ -64,7 +64,8 @@ final class CutWorld: Sendable {
 
     /// Runs what comes next with nobody in between.
     func goOn() async throws -> Finished {
-        try await line.run(
+        try line.awaitLeaving()
+        return try await line.run(
             scene.next?.program ?? scene.program,
             scene.next.map { $0.arguments } ?? arguments,
             offset: "+\(scene.minutes.1)m", changes)

@@ -107,6 +107,7 @@ struct KillStorm {
                     signal: Bool.random(using: &chance) ? SIGKILL : SIGTERM, victim: victim)
             }
             for (blow, finished) in await strike(blows) { outcome.count(blow, finished) }
+            try world.line.awaitLeaving()
         }
         return minutes
     }

@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Glibc
 import Postgres
 import TestSupport
 
@@ -19,6 +20,27 @@ enum StormStore: String, CaseIterable, Sendable {
         case .rclone, .generic: .rclone
         case .conditional: .moto
         }
+    }
+}
+
+extension RescueLine {
+    /// Waits until the server has noticed that nobody is at the other end of any program's connection;
+    /// until then a run with another clock offset is refused.
+    func awaitLeaving() throws {
+        let connection = try database.connect()
+        let end = ContinuousClock.now + .seconds(30)
+        while ContinuousClock.now < end {
+            let count = try connection.query(
+                """
+                SELECT count(*)::integer AS number FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid()
+                    AND application_name <> 'holdfast-tests'
+                """
+            ).single().int("number")
+            if count == 0 { return }
+            usleep(2_000)
+        }
+        throw TestSupportError("programs that have ended are connected still")
     }
 }
 
