@@ -49,10 +49,10 @@ package struct StoreTrouble: Sendable {
         return isFirst ? .probe : isHolding ? .hold : .wait
     }
 
-    /// Nothing else is under way that could tell more.
     /// What was missing was room.
     package var isFull: Bool { code == "disk_full" }
 
+    /// Nothing else is under way that could tell more.
     package func judgedAlone() -> Judgement {
         guard isOpen else { return .wait }
         // Where there is room for a probe there may be none for a file.
@@ -66,12 +66,11 @@ extension StorageMirror {
     mutating func storeFailed(
         _ landing: Landing, _ failure: Failure, _ connection: borrowing Connection
     ) throws {
-        if failure.status == .needsPerson {
+        if failure.status == .needsPerson || failure.status == .defect {
             return try putOff(landing, refusedByStore: failure, connection)
         }
         // Whoever has a file fetched once more is told by the command itself.
         guard files.purpose == .delivery else { throw failure }
-        if failure.status == .defect { return try putOff(landing, refusedByStore: failure, connection) }
         drop(landing)
         landing.upload?.cancel()
         landing.phase = .troubled

@@ -24,7 +24,9 @@ import Testing
         try line.sql(
             "UPDATE holdfast.asset SET expires_by = now() + interval '5 min' WHERE job_id = 'slow'")
         try line.sql(
-            "INSERT INTO holdfast.policy (key, value) VALUES ('slow_after', '1s'), ('max_runs', '1')")
+            """
+            INSERT INTO holdfast.policy (key, value) VALUES ('slow_after', '1s'), ('max_runs', '1')
+            """)
         return line
     }
 
@@ -86,7 +88,8 @@ import Testing
         let first = try line.begin(
             "storage-mirrorer", ["--concurrency", "2", "--time-budget", "1s"], offset: "+1m")
         try line.until("it is at the files") {
-            try line.value("SELECT count(*) FROM holdfast.asset WHERE lease_owner IS NOT NULL") == "2"
+            try line.value("SELECT count(*) FROM holdfast.asset WHERE lease_owner IS NOT NULL")
+                == "2"
         }
         try line.until("its place is free") {
             try line.value("SELECT count(*) FROM holdfast.run_slot WHERE run_id IS NOT NULL") == "0"

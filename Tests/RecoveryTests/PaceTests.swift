@@ -33,7 +33,8 @@ import Testing
             // Begun anew: counted from there.
             [
                 .init(second: 0, received: 90_000), .init(second: 10, received: 20),
-                .init(second: 20, received: 10_020), .init(second: 30, received: 10_021, isSlow: true),
+                .init(second: 20, received: 10_020),
+                .init(second: 30, received: 10_021, isSlow: true),
             ],
         ] as [[Look]])
     func `a source is slow after a window with too little`(_ looks: [Look]) {
