@@ -1,7 +1,7 @@
 package import Core
-import Jobs
 import Logging
 package import Postgres
+import Recovery
 package import Reports
 package import Runner
 import Schema
@@ -34,7 +34,7 @@ package enum JobFrame {
         let connection = try Connection(context)
         if !jobIDs.isEmpty {
             try Installer.check(connection)
-            try JobQueries().requireJobs(connection, jobIDs)
+            try NamedJobs.check(connection, jobIDs)
         }
         if common.dryRun {
             let job = try JobRun.rehearse(connection, context) { try Installer.check($0) }

@@ -132,16 +132,22 @@ package struct Inbox: Sendable {
     /// What was wrong with those of a page that were refused, counted by provider.
     package func refusals(
         _ connection: borrowing Connection, of callbackIDs: [Int64]
-    ) throws -> [(provider: String, why: String, count: Int)] {
+    ) throws -> [(provider: String, why: String, count: Int, different: Int)] {
         try connection.query(
             """
-            SELECT c.provider, \(raw: CallbackRefusal.why) AS why, count(*) AS count
+            SELECT c.provider, \(raw: CallbackRefusal.why) AS why, count(*) AS count,
+                count(DISTINCT c.digest) AS different
             FROM holdfast.callback c
             WHERE c.callback_id = ANY (\(callbackIDs)::bigint[])
                 AND c.result = 'refused' AND c.drained_at IS NOT NULL
             GROUP BY 1, 2 ORDER BY 1, 2
             """
-        ).map { (try $0.text("provider"), try $0.text("why"), try $0.int("count")) }
+        ).map { row in
+            (
+                try row.text("provider"), try row.text("why"), try row.int("count"),
+                try row.int("different")
+            )
+        }
     }
 
     /// Marks the page as read and wakes the jobs it is about.

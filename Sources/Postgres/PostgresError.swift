@@ -127,11 +127,11 @@ package struct PostgresError: Error, Equatable, Sendable {
 
     /// `place` ends with the database's name.
     private var missingDatabase: Failure {
-        let slash = place.lastIndex(of: "/") ?? place.endIndex
+        let name = place.lastIndex(of: "/").map { place[place.index(after: $0)...] } ?? "?"
         return Failure(
             .configuration, code: "database_login",
-            "there is no database \"\(place[slash...].dropFirst())\" at \(place[..<slash]); correct "
-                + "the name in HOLDFAST_DATABASE_URL, or create the database")
+            "there is no database \"\(name)\": the server refuses the login at \(place); correct the "
+                + "name in HOLDFAST_DATABASE_URL, or create the database")
     }
 
     private var state: String { sqlState.isEmpty ? "" : " (SQLSTATE \(sqlState))" }

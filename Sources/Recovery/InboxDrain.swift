@@ -88,6 +88,7 @@ struct InboxDrain {
             let refusals = try inbox.refusals(connection, of: page.map(\.callbackID))
             for refusal in refusals {
                 refused.counts[refusal.provider, default: [:]][refusal.why] = refusal.count
+                refused.different[refusal.provider, default: 0] += refusal.different
             }
         }
         return .drained(through: through, drained, refused)
@@ -100,13 +101,16 @@ private struct Refusals {
     var read: [String: Int] = [:]
     /// Those refused, by provider and by what was wrong.
     var counts: [String: [String: Int]] = [:]
+    /// The same without copies, by provider.
+    var different: [String: Int] = [:]
 
     mutating func add(_ other: Refusals) {
         read.merge(other.read, uniquingKeysWith: +)
+        different.merge(other.different, uniquingKeysWith: +)
         counts.merge(other.counts) { $0.merging($1, uniquingKeysWith: +) }
     }
 
-    /// One alone may be a stranger's.
+    /// One alone, however often it comes, may be a stranger's.
     private static let least = 2
 
     /// Whoever mistypes a secret loses every callback: when most of a provider's are refused, a
@@ -116,7 +120,7 @@ private struct Refusals {
             report.refusedCallbacks.merge(reasons, uniquingKeysWith: +)
             let refused = reasons.values.reduce(0, +)
             let all = read[provider, default: 0]
-            guard refused >= Self.least, refused * 2 > all else { continue }
+            guard different[provider, default: 0] >= Self.least, refused * 2 > all else { continue }
             let name = provider.isEmpty ? "nobody that was named" : provider
             report.add(
                 .init(

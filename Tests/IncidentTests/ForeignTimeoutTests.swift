@@ -38,9 +38,12 @@ import Testing
             FOR EACH ROW \(condition) EXECUTE FUNCTION public.limit_met();
             """)
         let finished = try await line.run(name, ["--output", "json"])
-        #expect(finished.status == 75, "\(finished.stderr)")
+        // A lock that somebody holds puts off the job that needs it, and not the run.
+        let isPutOff = one.state == "55P03" && finished.status == 0
+        #expect(finished.status == 75 || isPutOff, "\(finished.stderr)")
         let object = try JSON.parse(finished.stdoutBytes)
-        #expect(object["errors"]?.array?.last?["code"]?.text == one.code, "\(finished.stdout)")
+        let code = object["errors"]?.array?.last?["code"]?.text
+        #expect(code == one.code || isPutOff, "\(finished.stdout)")
         #expect(!finished.stderr.contains("refused"), "\(finished.stderr)")
         try line.sql("DROP TRIGGER limit_met ON holdfast.\(raw: table)")
         for offset in ["+5m", "+10m"] { try await line.minute(offset: offset) }
