@@ -1,0 +1,134 @@
+-- Moves that nobody is waiting for, and what holds them up.
+
+-- Locks for these moves the accounts whose credits they move, and then the jobs, and says which are
+-- ours now. Nothing waits for a row that somebody else holds; only for accounts, and only when
+-- `patient` is set, half a second while nothing else is held.
+CREATE FUNCTION holdfast.lock_free(moves holdfast.move[], patient boolean) RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp SET lock_timeout = '500ms' AS $$
+#variable_conflict use_column
+DECLARE
+    wanted text[];
+    held text[];
+    ours text[];
+BEGIN
+    SELECT array_agg(DISTINCT j.account_id) INTO wanted
+    FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
+    CROSS JOIN LATERAL credit_action(j, m.new_state, m.files) c
+    WHERE m.new_state IS NOT NULL AND c.action IS NOT NULL;
+    IF patient THEN
+        BEGIN
+            SELECT array_agg(l.account_id) INTO held FROM (
+                SELECT a.account_id FROM account a WHERE a.account_id = ANY (wanted)
+                ORDER BY a.account_id FOR NO KEY UPDATE) l;
+        EXCEPTION WHEN lock_not_available THEN
+            held := NULL;
+        END;
+    ELSE
+        SELECT array_agg(l.account_id) INTO held FROM (
+            SELECT a.account_id FROM account a WHERE a.account_id = ANY (wanted)
+            ORDER BY a.account_id FOR NO KEY UPDATE SKIP LOCKED) l;
+    END IF;
+    SELECT array_agg(l.job_id) INTO ours FROM (
+        SELECT j.job_id FROM job j WHERE j.job_id IN (SELECT m.job_id FROM unnest(moves) m)
+        ORDER BY j.job_id FOR NO KEY UPDATE SKIP LOCKED) l;
+    -- One that came to move credits only now, since something else happened to its job, is not ours.
+    RETURN ARRAY(SELECT m.job_id FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
+        LEFT JOIN LATERAL credit_action(j, m.new_state, m.files) c ON m.new_state IS NOT NULL
+        WHERE m.job_id = ANY (ours)
+            AND (c.action IS NULL OR coalesce(j.account_id = ANY (held), false)));
+END $$;
+
+-- Applies moves that nobody is waiting for. What the application or a person holds comes back as
+-- 'locked', with the account in `detail`, and keeps its lease: nothing waits for it here, and nothing
+-- is held while something else is waited for. A move that the database refuses is 'refused', the job
+-- waits for a person with the reason, and the others go on.
+CREATE FUNCTION holdfast.apply_automatic(moves holdfast.move[], patient boolean DEFAULT false)
+RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp SET lock_timeout = '500ms' AS $$
+#variable_conflict use_column
+DECLARE
+    ours text[] := lock_free(moves, patient);
+    going move[];
+    one move;
+    is_whole boolean := true;
+    complaint text;
+BEGIN
+    RETURN QUERY SELECT m.job_id, 'locked', NULL::text, NULL::bigint, j.account_id
+        FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id WHERE m.job_id <> ALL (ours);
+    SELECT array_agg(m) INTO going FROM unnest(moves) m WHERE m.job_id = ANY (ours);
+    IF going IS NULL THEN
+        RETURN;
+    END IF;
+    BEGIN
+        RETURN QUERY SELECT a.* FROM apply_moves(going, true) a;
+    EXCEPTION WHEN OTHERS THEN
+        IF NOT is_row_trouble(SQLSTATE) AND SQLSTATE <> '55P03' THEN
+            RAISE;
+        END IF;
+        is_whole := false;
+    END;
+    IF is_whole THEN
+        RETURN;
+    END IF;
+    FOREACH one IN ARRAY going LOOP
+        BEGIN
+            RETURN QUERY SELECT a.* FROM apply_moves(ARRAY[one], true) a;
+        EXCEPTION WHEN OTHERS THEN
+            IF SQLSTATE = '55P03' THEN
+                RETURN QUERY SELECT one.job_id, 'locked', NULL::text, NULL::bigint, NULL::text;
+            ELSIF is_row_trouble(SQLSTATE) THEN
+                complaint := format('%s (%s)', left(SQLERRM, 300), SQLSTATE);
+                PERFORM refuse_move(one, complaint);
+                RETURN QUERY SELECT one.job_id, 'refused', NULL::text, NULL::bigint, complaint;
+            ELSE
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+END $$;
+
+-- Sets a job aside whose move the database refuses: it waits for a person, who is told why.
+CREATE FUNCTION holdfast.refuse_move(m holdfast.move, complaint text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    UPDATE job j SET blocked = 'person', blocked_cause = NULL, pending_move = NULL,
+        brake_released = false,
+        blocked_reason = format('what was decided (%s) could not be written: %s',
+            coalesce(m.new_state, 'to ask again later'), complaint),
+        lease_owner = NULL, lease_until = NULL, claims = 0
+    WHERE j.job_id = m.job_id
+        AND judge_move(j, m) NOT IN ('finished_meanwhile', 'lease_lost');
+EXCEPTION WHEN OTHERS THEN
+    -- Not even that can be written: it is told all the same, and the lease runs out.
+    IF NOT is_row_trouble(SQLSTATE) THEN
+        RAISE;
+    END IF;
+END $$;
+
+-- Gives leases back of jobs whose accounts or rows somebody else still holds: the claim does not count,
+-- and the job is looked at again soon. Names those that have been held up for five minutes, once an
+-- hour.
+CREATE FUNCTION holdfast.postpone_jobs(
+    run uuid, jobs text[], tokens bigint[], clock_offset interval)
+RETURNS TABLE (job_id text, account_id text, held_up_us bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+BEGIN
+    PERFORM act_as('run', run, clock_offset);
+    now_ := clock();
+    RETURN QUERY WITH given_back AS (
+        UPDATE job j SET lease_owner = NULL, lease_until = NULL, claims = greatest(j.claims - 1, 0),
+            next_poll_at = now_ + interval '20 seconds',
+            held_up_since = coalesce(j.held_up_since, now_),
+            held_up_told_at = CASE WHEN h.is_news THEN now_ ELSE j.held_up_told_at END
+        FROM (SELECT l.job_id, l.held_up_since <= now_ - interval '5 minutes'
+                AND coalesce(l.held_up_told_at <= now_ - interval '1 hour', true) AS is_news
+            FROM job l JOIN unnest(jobs, tokens) h (job_id, token)
+                ON h.job_id = l.job_id AND l.lease_token = h.token AND l.lease_owner = run
+            ORDER BY l.job_id FOR NO KEY UPDATE OF l SKIP LOCKED) h
+        WHERE j.job_id = h.job_id RETURNING j.*, h.is_news)
+    SELECT g.job_id, g.account_id, (extract(epoch FROM now_ - g.held_up_since) * 1000000)::bigint
+    FROM given_back g WHERE g.is_news ORDER BY g.job_id;
+END $$;
