@@ -39,7 +39,9 @@ import Testing
             guard letters.count >= 3 else { continue }
             for start in 0...(letters.count - 3) {
                 let piece = String(letters[start..<(start + 3)])
-                if !piece.hasPrefix("%") { pieces.insert(piece) }
+                // Times and the ids of runs hold such pieces of their own.
+                let isCommon = piece.allSatisfy { $0.isHexDigit || $0 == ":" || $0 == "-" }
+                if !piece.hasPrefix("%"), !isCommon { pieces.insert(piece) }
             }
         }
         return pieces
