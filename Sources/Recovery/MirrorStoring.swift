@@ -286,8 +286,9 @@ extension StorageMirror {
             case "refreshed":
                 report.count(word)
                 wiring.tell("file \(result.jobID)/\(result.ordinal ?? 0): \(word)")
-            case "stored", "lost", "retry", "refused":
-                report.count(word)
+            case "stored", "lost", "retry": report.count(word)
+            // A file that is no media; without an ordinal it is a delivery that the database refused.
+            case "refused" where result.ordinal != nil: report.count(word)
             case "set_aside", "refused_everywhere": tell(refused: result)
             default:
                 report.take(delivery: result)
