@@ -27,7 +27,7 @@ extension Checkup {
                     + "\(Plain.distance(one.since, from: now)); \(one.setAside) wait for a person",
                 one.setAside == 0
                     ? "see holdfast asset list --state pending, and the provider's own status page"
-                    : "holdfast job list --blocked person, then holdfast job show ID")
+                    : "holdfast job list --blocked person; of each: holdfast job show ID")
         }
     }
 }
