@@ -121,7 +121,7 @@ package struct Health: Sendable {
 
     /// How many callbacks of a provider are looked at, and how far back.
     private static let streak = 20
-    private static let streakWithin = 10_000
+    private static let streakWithin = 1000
     /// Fewer may be a stranger's.
     private static let streakLeast = 3
 
