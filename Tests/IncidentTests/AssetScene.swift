@@ -33,7 +33,12 @@ final class AssetScene: Sendable {
     }
 
     private static func settings(_ peer: S3Peer) -> [String: String?] {
-        let profile = if case .stub(let vendor) = peer.kind { vendor.rawValue } else { "generic" }
+        let profile =
+            switch peer.kind {
+            case .stub(.plain): "generic"
+            case .stub(let vendor): vendor.rawValue
+            default: "generic"
+            }
         return [
             "HOLDFAST_STORAGE_URL":
                 "s3://\(peer.bucket)/made/here?endpoint=\(peer.endpoint)&region=\(peer.region)"

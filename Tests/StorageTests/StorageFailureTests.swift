@@ -156,7 +156,7 @@ struct StorageFailureTests {
         _ = try store.begin(key: key, uploadID: "u")
         mkfifo(scratch.path + "/acct/image/job_0.png", 0o644)
         let failure = #expect(throws: Failure.self) { try store.find(key) }
-        #expect(failure?.code == "storage_unavailable")
+        #expect(failure?.code == "storage_unwritable")
     }
 
     @Test func theRootMayBeALink() throws {
