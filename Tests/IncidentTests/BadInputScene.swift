@@ -119,6 +119,7 @@ final class BadInputScene: Sendable {
     /// Members that the reconciler's object has beside those of every run.
     static let nightly: Set<String> = [
         "day", "day_sealed", "day_credits", "days_sealed", "breaks", "breaks_omitted",
+        "unknown_submissions_voided",
     ]
 
     /// One valid JSON object on standard output that tells the same as the exit status.

@@ -60,7 +60,8 @@ import Testing
         try line.checkDelivered("job-1", task: "task-1")
     }
 
-    /// Bodies that are not the file: none of them is ever delivered, and none loses the job.
+    /// Bodies that are not the file: none of them is ever delivered, and none loses the job. What is no
+    /// media for longer than `refused_after` waits for a person.
     @Test(arguments: ["html", "empty", "cut", "hang", "server_error", "redirect_private"])
     func `I-3c a body that is not the whole file is never delivered`(_ fault: String) async throws {
         let line = try RescueLine()
@@ -73,14 +74,17 @@ import Testing
                 .init(key: "file_bytes", value: 100_000),
             ]))
         _ = try await line.run("stuck-sweeper", offset: "+6m")
+        let isNoMedia = ["html", "empty"].contains(fault)
         for offset in ["+6m", "+30m", "+3h"] {
             let report = try await line.report("storage-mirrorer", offset: offset)
             #expect(report["outcomes"]?["retry_later"]?.int == 1, "\(JSON.write(report))")
             #expect(report["outcomes"]?["lost"] == nil)
-            try line.checkUndecided("job-1", "succeeded/held")
+            try line.checkUndecided(
+                "job-1", "succeeded/held" + (isNoMedia && offset == "+3h" ? "/blocked=person" : ""))
             #expect(line.storedFiles() == [])
         }
         try line.order(taskID: "task-1", .init([.init(key: "file_fault", value: "none")]))
+        if isNoMedia { try line.sql("SELECT holdfast.requeue_job('job-1', 'anna')") }
         _ = try await line.run("storage-mirrorer", offset: "+6h")
         try line.checkDelivered("job-1", task: "task-1")
         #expect(line.storedFiles().count == 1)
@@ -107,7 +111,8 @@ import Testing
         for offset in ["+1m", "+1h", "+1d"] {
             let report = try await line.report("storage-mirrorer", offset: offset)
             #expect(report["outcomes"]?["retry_later"]?.int == 1, "\(JSON.write(report))")
-            try line.checkUndecided("job-1", "succeeded/held")
+            try line.checkUndecided(
+                "job-1", "succeeded/held" + (offset == "+1d" ? "/blocked=person" : ""))
             #expect(line.storedFiles() == [])
         }
     }

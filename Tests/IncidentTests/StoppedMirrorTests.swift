@@ -134,7 +134,9 @@ import Testing
             "hold-answer", ["operation": "GetObject", "key": .string(Self.key), "seconds": 1])
         // The others come when the look at the first is under way: files of three accounts, so that
         // it is the store's trouble, and the run ends.
-        try peer.fault("status", ["operation": "PutObject", "status": 507, "code": ""])
+        for _ in 1...3 {
+            try peer.fault("status", ["operation": "PutObject", "status": 507, "code": ""])
+        }
         let failed = try await line.run("storage-mirrorer", offset: "+6m")
         #expect(failed.status == 69, "\(failed.stderr)")
         #expect(try peer.objects().filter { $0.size == 0 } == [])
