@@ -60,8 +60,9 @@ import Testing
         try line.checkDelivered("job-1", task: "task-1")
     }
 
-    /// Bodies that are not the file: none of them is ever delivered, and none loses the job. What is no
-    /// media for longer than `refused_after` waits for a person.
+    /// Bodies that are not the file: none of them is ever delivered, and none loses the job.
+    ///
+    /// What is no media for longer than `refused_after` waits for a person.
     @Test(arguments: ["html", "empty", "cut", "hang", "server_error", "redirect_private"])
     func `I-3c a body that is not the whole file is never delivered`(_ fault: String) async throws {
         let line = try RescueLine()
