@@ -112,12 +112,12 @@ extension S3Peer {
         #expect(try peer.objects() == [])
     }
 
-    @Test func `what is given up while it is begun is removed, and its part is not sent`() throws {
+    @Test func `what is given up before its first request has left sends none`() throws {
         let upload = try peer.supabaseStore().begin(key: Self.key, uploadID: "u", session)
         try SomeBytes(Self.part + 1).write(to: upload, session)
         upload.cancel()
         session.settle(within: .seconds(10))
-        #expect(try peer.log().map { $0["operation"]?.text } == ["TusCreate", "TusDelete"])
+        #expect(try peer.log() == [])
         #expect(try peer.resumableOffsets() == [])
     }
 
