@@ -45,14 +45,16 @@ package struct WatchedFiles: Sendable {
             """)
     }
 
-    /// Files that earlier nights found missing, and whether their source has them no more.
+    /// Files that earlier nights found missing, and whether their source has them no more; it said
+    /// so of the object that was stored then, not of one that was stored anew.
     package func missing(
         _ connection: borrowing Connection
     ) throws -> [(file: StoredFile, isGone: Bool)] {
         try connection.query(
             """
             SELECT a.job_id, a.ordinal, a.object_key, a.bytes, a.sha256,
-                \(raw: JobStatus.microseconds("a.stored_at")) AS stored_us, m.is_gone
+                \(raw: JobStatus.microseconds("a.stored_at")) AS stored_us,
+                m.is_gone AND m.stored_at = a.stored_at AS is_gone
             FROM holdfast.missing_file m JOIN holdfast.asset a USING (job_id, ordinal)
             WHERE a.state = 'stored' ORDER BY m.job_id, m.ordinal
             LIMIT \(Self.missingLimit)::integer

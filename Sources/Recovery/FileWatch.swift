@@ -56,91 +56,110 @@ package struct FileWatch {
 
     private var isOver: Bool { wiring.shouldStop() || ContinuousClock.now >= deadline }
 
+    /// What tonight has come to so far.
+    private struct Night {
+        var progress: WatchedFiles.Progress
+        var report = FileWatchReport()
+        /// Files that earlier nights found missing: they are looked at apart from the others.
+        var known: Set<String> = []
+        /// The store was seen to be the one that the files are in.
+        var isStoreKnown = false
+    }
+
     /// Looks until the night's share is looked at, the time is over or somebody wants it to stop.
     ///
     /// A file or a store that fails is a warning; what the database says is thrown.
     package func run(_ connection: borrowing Connection) throws -> FileWatchReport {
-        var report = FileWatchReport()
-        var progress = try watched.begin(connection)
+        var night = Night(progress: try watched.begin(connection))
         do {
-            try lookForMissing(connection, &progress, &report)
-            guard progress.filesLeft > 0, let newest = try stored.newest(connection) else {
-                return report
-            }
-            let seen = progress.fresh
-            try walk(connection, isFresh: true, upTo: newest, &progress, &report)
-            if let seen {
-                try walk(connection, isFresh: false, upTo: seen.storedAt, &progress, &report)
-            }
+            let missing = try lookForMissing(connection, &night)
+            try lookAtShare(connection, &night)
+            try mend(connection, missing, &night)
         } catch let trouble as Trouble {
-            report.warnings.append(trouble.words)
+            night.report.warnings.append(trouble.words)
         }
-        return report
+        return night.report
     }
 
     /// Looks again for what earlier nights found missing: somebody may have brought it back.
+    ///
+    /// - Returns: What is to be mended. A file that its source has no more is not: nobody is asked
+    ///   for it again.
     private func lookForMissing(
-        _ connection: borrowing Connection, _ progress: inout WatchedFiles.Progress,
-        _ report: inout FileWatchReport
-    ) throws {
+        _ connection: borrowing Connection, _ night: inout Night
+    ) throws -> [VerifiedFile] {
         let missing = try watched.missing(connection)
-        guard !missing.isEmpty else { return }
-        let look = try look(connection, missing.map(\.file), progress.bytesLeft)
-        progress.bytesLeft -= look.bytes
-        for verified in look.found {
-            let isGone = missing.contains { $0.file == verified.file && $0.isGone }
-            if verified.finding == .ok {
-                try watched.forget(connection, verified.file)
-            } else if !isGone {
-                try mend(connection, verified, &report)
-            }
+        guard !missing.isEmpty else { return [] }
+        night.known = Set(missing.map { Self.name($0.file) })
+        let gone = Set(missing.filter(\.isGone).map { Self.name($0.file) })
+        let look = try look(connection, missing.map(\.file), bytesLeft: night.progress.bytesLeft)
+        night.progress.bytesLeft -= look.bytes
+        for verified in look.found where verified.finding == .ok {
+            try watched.forget(connection, verified.file)
         }
+        return look.found.filter { $0.finding != .ok && !gone.contains(Self.name($0.file)) }
+    }
+
+    /// Looks at the files that no night has seen, then at others.
+    private func lookAtShare(
+        _ connection: borrowing Connection, _ night: inout Night
+    ) throws {
+        guard night.progress.filesLeft > 0, let newest = try stored.newest(connection) else {
+            return
+        }
+        let seen = night.progress.fresh
+        try walk(connection, isFresh: true, upTo: newest, &night)
+        if let seen { try walk(connection, isFresh: false, upTo: seen.storedAt, &night) }
     }
 
     /// Looks at files page by page, in the order in which they were stored; those that were looked
     /// at before begin again from the start once.
     private func walk(
-        _ connection: borrowing Connection, isFresh: Bool, upTo last: Instant,
-        _ progress: inout WatchedFiles.Progress, _ report: inout FileWatchReport
+        _ connection: borrowing Connection, isFresh: Bool, upTo last: Instant, _ night: inout Night
     ) throws {
-        var mayBeginAgain = !isFresh && progress.again != nil
-        while progress.filesLeft > 0, !isOver {
-            let place = isFresh ? progress.fresh : progress.again
-            let most = Int(clamping: min(progress.filesLeft, Int64(Self.page)))
+        var mayBeginAgain = !isFresh && night.progress.again != nil
+        while night.progress.filesLeft > 0, !isOver {
+            let place = isFresh ? night.progress.fresh : night.progress.again
+            let most = Int(clamping: min(night.progress.filesLeft, Int64(Self.page)))
             let files = Array(
                 try stored.page(connection, after: place, upTo: last).prefix(most))
             if files.isEmpty {
                 guard mayBeginAgain else { return }
                 mayBeginAgain = false
-                progress.again = nil
+                night.progress.again = nil
                 continue
             }
-            let look = try look(connection, files, progress.bytesLeft)
-            try judge(look, of: files, &report)
-            for verified in look.found where verified.finding != .ok {
-                try mend(connection, verified, &report)
-            }
-            guard let end = look.end else { return }
+            let look = try look(
+                connection, files.filter { !night.known.contains(Self.name($0)) },
+                bytesLeft: night.progress.bytesLeft)
+            night.report.looked += look.found.count
+            try judge(look, &night.report)
+            try mend(connection, look.found, &night)
+            let end = look.isWhole ? files.last : look.end
+            guard let end else { return }
             try watched.note(
                 connection, isFresh: isFresh, end, looked: look.found.count, bytes: look.bytes)
-            progress.filesLeft -= Int64(look.found.count)
-            progress.bytesLeft -= look.bytes
-            if isFresh { progress.fresh = end } else { progress.again = end }
+            night.progress.filesLeft -= Int64(look.found.count)
+            night.progress.bytesLeft -= look.bytes
+            if isFresh { night.progress.fresh = end } else { night.progress.again = end }
         }
     }
 
+    private static func name(_ file: StoredFile) -> String { "\(file.jobID)/\(file.ordinal)" }
+
     // MARK: Looking
 
-    /// What a look at some files found, how many bytes it read, and the last file of those that
-    /// were looked at without a gap.
+    /// What a look at some files found, how many bytes it read, whether it came to its end, and the
+    /// last file of those that were looked at without a gap.
     private struct Look {
         var found: [VerifiedFile] = []
         var bytes: Int64 = 0
+        var isWhole = true
         var end: StoredFile?
     }
 
     private func look(
-        _ connection: borrowing Connection, _ files: [StoredFile], _ bytesLeft: Int64
+        _ connection: borrowing Connection, _ files: [StoredFile], bytesLeft: Int64
     ) throws -> Look {
         var look = Look()
         var planned: Int64 = 0
@@ -166,18 +185,14 @@ package struct FileWatch {
             })
         look.found = found
         look.bytes = verification.bytes
-        let names = Set(found.map { "\($0.file.jobID)/\($0.file.ordinal)" })
-        look.end =
-            isOver || isHopeless
-            ? files.prefix { names.contains("\($0.jobID)/\($0.ordinal)") }.last : files.last
+        look.isWhole = !isOver && !isHopeless
+        let names = Set(found.map { Self.name($0.file) })
+        look.end = files.prefix { names.contains(Self.name($0)) }.last
         return look
     }
 
     /// Tells a store that is away, or another one, from files that are missing.
-    private func judge(
-        _ look: Look, of files: [StoredFile], _ report: inout FileWatchReport
-    ) throws {
-        report.looked += look.found.count
+    private func judge(_ look: Look, _ report: inout FileWatchReport) throws {
         var missing = 0
         var problems: [String] = []
         for verified in look.found {
@@ -201,7 +216,31 @@ package struct FileWatch {
         throw Trouble(words: words)
     }
 
+    /// Looks at some files that chance chooses, before the night's first fetch of one that is
+    /// missing: the night's share alone may be too small to show that the store is another one.
+    private func requireStore(
+        _ connection: borrowing Connection, _ night: inout Night
+    ) throws {
+        guard !night.isStoreKnown else { return }
+        let known = night.known
+        let others = try stored.sample(connection, Self.manyMissing * 2)
+            .filter { !known.contains(Self.name($0)) }
+        try judge(look(connection, others, bytesLeft: 0), &night.report)
+        night.isStoreKnown = true
+    }
+
     // MARK: Mending
+
+    private func mend(
+        _ connection: borrowing Connection, _ found: [VerifiedFile], _ night: inout Night
+    ) throws {
+        if found.contains(where: { $0.finding == .missing }) {
+            try requireStore(connection, &night)
+        }
+        for verified in found where verified.finding != .ok {
+            try mend(connection, verified, &night.report)
+        }
+    }
 
     /// Stores a file again, or keeps it for the matching.
     private func mend(
