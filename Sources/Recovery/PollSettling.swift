@@ -117,7 +117,6 @@ extension Polling {
         decided = []
         tallies = [:]
         oldestDecision = nil
-        if let held = suspect, batch.contains(where: { $0.item.jobID == held }) { suspect = nil }
         let outcomes = Dictionary(
             batch.map { ($0.item.jobID, $0.decision) }, uniquingKeysWith: { first, _ in first })
         take(results, batch, outcomes)
