@@ -82,7 +82,8 @@ package struct PolicyKey: Equatable, Sendable {
         .init("max_runs", .integer(1...1000), .installation, "copies of one executable at a time"),
         .init(
             "claim_limit", .integer(1...1000), .installation,
-            "claims without a result before a job is set aside"),
+            "claims in a row without a result before a job is set aside; three times as many "
+                + "while other runs are cut short too"),
         .init(
             "transfer_limit", .duration(mayBeZero: false), .installation, "one file's transfer"),
         .init("max_file_bytes", .bytes, .installation, "one file"),

@@ -52,7 +52,6 @@ extension Polling {
         let items = unasked
         try claims.release(connection, items)
         unasked = []
-        if let held = suspect, items.contains(where: { $0.jobID == held }) { suspect = nil }
         report.examined -= items.count
     }
 

@@ -117,7 +117,6 @@ extension Polling {
         decided = []
         tallies = [:]
         oldestDecision = nil
-        if let held = suspect, batch.contains(where: { $0.item.jobID == held }) { suspect = nil }
         let outcomes = Dictionary(
             batch.map { ($0.item.jobID, $0.decision) }, uniquingKeysWith: { first, _ in first })
         take(results, batch, outcomes)
@@ -142,8 +141,8 @@ extension Polling {
 
     /// Ends early: what was decided is written, every other lease is given back.
     ///
-    /// A call to the application's trigger cannot be taken back. Its answer is waited for a while; a
-    /// job without one keeps its lease, so that nobody calls for it again meanwhile.
+    /// A call to the application's trigger cannot be taken back. Its answer is waited for a while;
+    /// without one it is a try that was not answered, so that nobody calls again before its time.
     mutating func giveBack(_ connection: borrowing Connection) throws {
         let questions = asking.filter { !$0.value.isTrigger }
         for tag in questions.keys {
@@ -156,11 +155,19 @@ extension Polling {
         (waiting, unresolved, unasked) = ([], [], [])
         let until = ContinuousClock.now + Self.lastAnswers
         while !asking.isEmpty, .now < until { collect(wait: Self.bucketPause, connection) }
+        let unanswered = Verdict(
+            state: .unknown, errorClass: .transient,
+            errorMessage: "had not answered when the run was stopped")
+        for (tag, question) in asking {
+            client?.cancel(tag: tag)
+            settle(question, unanswered, status: nil, body: [])
+        }
+        asking = [:]
         if !decided.isEmpty { try record(connection) }
         try postpone(connection, heldUp)
         heldUp = []
         try claims.release(connection, open)
-        report.examined -= open.count + asking.count
+        report.examined -= open.count
     }
 
     /// Tells a person that a key does not work: at once where the provider's word can be taken, after

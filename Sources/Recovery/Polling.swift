@@ -56,8 +56,10 @@ struct Polling: ~Copyable {
     var nextClaim = ContinuousClock.now
     /// Named jobs that were claimed already.
     var asked: Set<String> = []
-    /// The job under way that earlier runs did not survive; one at a time.
+    /// A job that earlier runs did not survive, while it is under way, alone.
     var suspect: String?
+    /// Whether it is the turn of such a job: at first, and when nothing else is due.
+    var isSuspectsTurn = true
     /// What this host suffers from, by the provider that it cannot reach, or none for all of them.
     var hostTroubles: [String: HTTPError] = [:]
     /// Questions to hosts whose names could not be resolved, until it is known whose trouble that is.
@@ -95,9 +97,12 @@ struct Polling: ~Copyable {
     }
 
     /// What this run has claimed and not written down.
-    var held: [WorkItem] {
+    var held: [WorkItem] { unsettled + heldUp.map(\.item) }
+
+    /// The same without what only waits for somebody else.
+    private var unsettled: [WorkItem] {
         asking.values.map(\.item) + waiting.map(\.item) + decided.map(\.item) + unasked
-            + unresolved.map(\.question.item) + heldUp.map(\.item)
+            + unresolved.map(\.question.item)
     }
 
     private mutating func work(_ connection: borrowing Connection) throws {
@@ -159,6 +164,7 @@ struct Polling: ~Copyable {
             grouping: asking.values.map(\.item) + waiting.map(\.item), by: \.provider
         ).mapValues(\.count)
         guard ContinuousClock.now >= nextClaim else { return (true, true) }
+        guard !holdsSuspect else { return (true, false) }
         // Small claims while much is in flight would only cost round trips.
         let reachable = askable.filter { !isUnreachable($0) }
         guard !reachable.isEmpty else { return (false, false) }
@@ -174,10 +180,11 @@ struct Polling: ~Copyable {
         // Named jobs are due whatever their thresholds say, but once in a run.
         let named = selection.jobIDs.filter { !asked.contains($0) }
         guard selection.jobIDs.isEmpty || !named.isEmpty else { return (false, false) }
+        let maySuspect = isSuspectsTurn && held.isEmpty
         let claim = try claims.claim(
-            connection, rooms: rooms, most: most, jobIDs: named,
-            maySuspect: suspect == nil)
-        if let found = claim.suspect { suspect = found }
+            connection, rooms: rooms, most: most, jobIDs: named, maySuspect: maySuspect)
+        suspect = claim.suspect
+        isSuspectsTurn = claim.items.isEmpty && !maySuspect
         if !named.isEmpty { asked.formUnion(claim.items.map(\.jobID)) }
         for jobID in claim.setAside {
             report.count("set_aside")
@@ -192,9 +199,14 @@ struct Polling: ~Copyable {
         let found = Set(claim.items.map(\.provider))
         lively = found.union(underWay.keys).union(lively.subtracting(rooms.map(\.0)))
         for item in claim.items { try begin(item, connection) }
-        // The next suspect is due as soon as this one has its answer.
-        if claim.isThrottled, claim.suspect == nil { nextClaim = .now + Self.bucketPause }
+        // After a suspect comes everything else, and after that the next suspect.
+        if suspect != nil || (isSuspectsTurn && held.isEmpty) { return (true, false) }
+        if claim.isThrottled { nextClaim = .now + Self.bucketPause }
         return (claim.isThrottled || rooms.count < reachable.count, claim.isThrottled)
+    }
+
+    private var holdsSuspect: Bool {
+        suspect.map { jobID in unsettled.contains { $0.jobID == jobID } } ?? false
     }
 
     /// How many questions to a provider may be under way: an equal share for each that has work, so
@@ -237,7 +249,6 @@ struct Polling: ~Copyable {
             } else {
                 report.count("finished_meanwhile")
                 try claims.release(connection, [item])
-                if suspect == item.jobID { suspect = nil }
             }
         }
     }

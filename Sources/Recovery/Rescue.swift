@@ -66,6 +66,10 @@ extension StorageMirror {
             rescues[tag]?.landings.append(landing)
             return
         }
+        if let place = waitingRescues.firstIndex(where: { $0.rescue.covers(item) }) {
+            waitingRescues[place].rescue.landings.append(landing)
+            return
+        }
         let endpoint =
             provider.endpoints(
                 for: TaskReference(
@@ -88,16 +92,37 @@ extension StorageMirror {
         let isUrgent = (item.sourceExpiresAt ?? item.now) <= item.now + Self.urgentWithin
         let taken = try limits.take(
             connection, provider: item.provider, wanted: 1, isUrgent: isUrgent)
-        guard taken == 1 else {
-            return try putOff(
-                rescue,
-                taken == nil
-                    ? "the provider is left alone for now" : "the provider's rate is used up",
-                connection)
+        switch taken {
+        case nil: try putOff(rescue, "the provider is left alone for now", connection)
+        case 0 where isWithinBudget: waitingRescues.append((rescue, request))
+        case 0: try putOff(rescue, "the provider's rate is used up", connection)
+        default:
+            var request = request
+            request.timeout = wiring.run.requestTimeout
+            rescues[session.start(request)] = rescue
         }
-        var request = request
-        request.timeout = wiring.run.requestTimeout
-        rescues[session.start(request)] = rescue
+    }
+
+    /// The pause before another look at a bucket that was empty.
+    private static let bucketPause = Duration.milliseconds(100)
+
+    /// Asks what had to wait, as far as the providers' rates allow: that a rate was used up is no
+    /// failure of a file.
+    mutating func startWaiting(_ connection: borrowing Connection) throws {
+        guard !waitingRescues.isEmpty, ContinuousClock.now >= nextRescue else { return }
+        nextRescue = .now + Self.bucketPause
+        let all = waitingRescues
+        waitingRescues = []
+        var emptied: Set<String> = []
+        for (rescue, request) in all {
+            if isWithinBudget, emptied.contains(rescue.item.provider) {
+                waitingRescues.append((rescue, request))
+                continue
+            }
+            let before = waitingRescues.count
+            try send(request, for: rescue, connection)
+            if waitingRescues.count > before { emptied.insert(rescue.item.provider) }
+        }
     }
 
     private mutating func putOff(

@@ -40,6 +40,10 @@ package struct StorageMirror: ~Copyable {
     var due = DueSteps()
     /// Files whose source is asked for a fresh address.
     var rescues: [Int: Rescue] = [:]
+    /// Those that wait for a token of their provider, with what they ask.
+    var waitingRescues: [(rescue: Rescue, request: Request)] = []
+    /// When they are looked at again.
+    var nextRescue = ContinuousClock.now
     /// Named jobs all of whose files were claimed already.
     var taken: Set<String> = []
     /// Files that are leased to this run already, and wait for room.
@@ -91,6 +95,7 @@ package struct StorageMirror: ~Copyable {
                     break
                 }
                 try collect(connection)
+                try startWaiting(connection)
                 try readNews(connection)
                 try lookAtPaces(connection)
                 try judgeTroubled(connection)
@@ -125,7 +130,7 @@ package struct StorageMirror: ~Copyable {
         // Files of named jobs are due whatever their backoff says, but once in a run.
         let named = selection.jobIDs.filter { !taken.contains($0) }
         let left = selection.limit.map { $0 - report.examined } ?? .max
-        guard left > 0, ContinuousClock.now - started < selection.timeBudget,
+        guard left > 0, isWithinBudget,
             selection.jobIDs.isEmpty || !named.isEmpty
         else { return claims = .over }
         // Those that are in the store hold nothing up any more.
@@ -142,6 +147,8 @@ package struct StorageMirror: ~Copyable {
         holdsSuspect = claim.isSuspect
         claims = claims.next(after: claim, room: room)
     }
+
+    var isWithinBudget: Bool { ContinuousClock.now - started < selection.timeBudget }
 
     private mutating func report(setAside jobIDs: [String]) {
         for jobID in jobIDs {
@@ -229,6 +236,7 @@ package struct StorageMirror: ~Copyable {
         for tag in rescues.keys { session.cancel(tag: tag) }
         transfers = [:]
         rescues = [:]
+        waitingRescues = []
         try recordStored(connection)
         try releaseEnded(connection)
         guard !landings.isEmpty else { return }

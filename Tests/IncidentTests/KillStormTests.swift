@@ -14,11 +14,8 @@ struct StormLimits: Sendable {
     var polls = 2.0
 
     /// Nothing lost, nothing set aside, done within five clean runs for twice the polls: what
-    /// `scripts/check-kills` judges by.
+    /// `scripts/check-kills` and the sample in `scripts/test` judge by.
     static let promised = StormLimits()
-
-    /// What the sample in `scripts/test` is judged by: what holds today.
-    static let sample = StormLimits(leftOpen: 40, setAside: 40)
 }
 
 /// SIGKILL and SIGTERM at random instants while the store answers 503 to half of what is asked, with
@@ -42,7 +39,7 @@ struct StormLimits: Sendable {
 
     @Test(.timeLimit(.minutes(20)))
     func `after a storm of kills everything is as if nothing had happened`() async throws {
-        let limits = Self.kills == nil ? StormLimits.sample : .promised
+        let limits = StormLimits.promised
         let storm = KillStorm(
             store: Self.store, kills: Self.kills ?? Self.sampledKills, seed: Self.seed)
         let name = "HOLDFAST_TEST_SEED=\(Self.seed) HOLDFAST_KILLS_STORE=\(Self.store.rawValue)"

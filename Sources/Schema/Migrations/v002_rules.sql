@@ -408,3 +408,21 @@ INSERT INTO holdfast.policy (key, value, is_default) VALUES
 INSERT INTO holdfast.provider (provider) VALUES
     ('kie'), ('kling'), ('replicate'), ('fal'), ('runway'), ('luma'), ('minimax'), ('google-veo'),
     ('seedance'), ('wavespeed'), ('piapi'), ('openai-videos');
+
+-- Runs at work, and those that were cut short.
+CREATE INDEX run_cut_short ON holdfast.run (started_at)
+    WHERE finished_at IS NULL OR exit_status IN (130, 143);
+
+-- Whether claims in a row that ended without a result are the work's own fault: `cap` of them, if it was
+-- in hand in each run that was cut short in the ten leases before the end of its last one. Where more
+-- runs were, something else ends runs, and the work is tried again, up to three times `cap`.
+CREATE FUNCTION holdfast.is_to_blame(
+    claims integer, cap integer, lease_until timestamptz, now_ timestamptz) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
+    SELECT claims >= cap AND (claims >= cap * 3 OR claims >= (SELECT count(*) FROM run r
+        WHERE (r.finished_at IS NULL OR r.exit_status IN (130, 143))
+            AND r.started_at > lease_until - policy_interval('lease') * 11
+            AND r.started_at <= lease_until
+            AND NOT EXISTS (SELECT FROM run_slot s
+                WHERE s.run_id = r.run_id AND s.expires_at > now_)))
+$$;

@@ -202,16 +202,79 @@ BEGIN
     RETURN coalesce(due, '{}');
 END $$;
 
+-- The jobs of a provider that are due and whose claims have all but one ended without a result, those
+-- with the fewest claims first. None while another run has one of them in hand, so that at most one
+-- run at a time can die of them. Those that are to blame are set aside: they must not stop the rest.
+CREATE FUNCTION holdfast.judge_suspects(
+    source text, for_provider text, now_ timestamptz, jobs text[], run uuid, most integer,
+    restarted_at timestamptz, OUT crashed text[], OUT suspects text[])
+LANGUAGE plpgsql SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    cap integer := policy_value('claim_limit')::integer;
+    limit_ integer := greatest(cap - 1, 1);
+BEGIN
+    suspects := due_ids(source, CASE WHEN limit_ > 1
+        THEN format('claims > 1 AND claims >= %s', limit_) ELSE 'claims >= 1' END,
+        for_provider, now_, jobs, run, most);
+    IF cardinality(suspects) = 0 THEN
+        RETURN;
+    END IF;
+    WITH over AS (
+        SELECT c.job_id FROM job c WHERE c.job_id = ANY (suspects)
+            AND is_to_blame(c.claims, cap, c.lease_until, now_)
+            AND NOT coalesce(c.leased_at < restarted_at, false)
+        ORDER BY c.job_id FOR NO KEY UPDATE SKIP LOCKED
+    ), ended AS (
+        UPDATE job j SET blocked = 'crashed', lease_owner = NULL, lease_until = NULL,
+            blocked_reason = format('%s claims in a row ended without a result', j.claims)
+        FROM over WHERE j.job_id = over.job_id RETURNING j.job_id
+    ) SELECT array_agg(job_id) INTO crashed FROM ended;
+    suspects := ARRAY(SELECT j.job_id FROM unnest(suspects) WITH ORDINALITY AS u (job_id, place)
+        JOIN job j USING (job_id) WHERE j.job_id <> ALL (coalesce(crashed, '{}'))
+        ORDER BY j.claims, u.place);
+    IF EXISTS (SELECT FROM job h WHERE h.provider = for_provider AND h.claims > 1
+            AND h.claims > limit_ AND h.blocked IS NULL AND h.pending_move IS NULL
+            AND h.lease_owner <> run AND NOT lease_is_over(
+                h.lease_until, now_, policy_interval('lease'))) THEN
+        suspects := '{}';
+    END IF;
+END $$;
+
+-- Leases those of the wanted jobs that are still due and free, for `claim_jobs`.
+CREATE FUNCTION holdfast.take_jobs(
+    source text, wanted text[], jobs text[], run uuid, now_ timestamptz, restarted_at timestamptz)
+RETURNS text[]
+LANGUAGE plpgsql SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    taken text[];
+BEGIN
+    EXECUTE format('WITH picked AS MATERIALIZED (
+            SELECT job_id FROM %I
+            WHERE job_id = ANY ($1) AND (next_poll_at <= $2 OR (cardinality($5) > 0
+                    AND state NOT IN (''succeeded'', ''delivered'', ''dismissed'')))
+                AND lease_is_over(lease_until, $2, $3)
+            ORDER BY job_id FOR NO KEY UPDATE SKIP LOCKED
+        ), taken AS (
+            UPDATE job j SET lease_owner = $4, lease_token = j.lease_token + 1,
+                lease_until = $2 + $3, leased_at = $2,
+                claims = CASE WHEN j.leased_at < $6 THEN 1 ELSE j.claims + 1 END
+            FROM picked WHERE j.job_id = picked.job_id RETURNING j.job_id
+        ) SELECT array_agg(job_id ORDER BY job_id) FROM taken', source)
+    INTO taken USING wanted, now_, policy_interval('lease'), run, jobs, restarted_at;
+    RETURN coalesce(taken, '{}');
+END $$;
+
 -- Claims due jobs for a run in one statement, within the providers' limits: of each provider at
 -- most as many as `rooms` has for it, so that one that hangs leaves room for the others, and at most
 -- `most` in all. `jobs` names jobs whose thresholds do not matter; leases always do, and so does
 -- the patience with a task that outlived its job. Jobs that a callback has woken come first, in up to
 -- three quarters of the room. A busy row says that more is due than could be claimed.
 --
--- A job whose claims have all but one ended without a result is a suspect. A run holds one suspect at a
--- time (`may_suspect`), before everything else: whatever dies then, no other is at its last claim. When
--- the last claim too ends so, the job is set aside. A claim that the database's own restart cut off is
--- no crash of a job.
+-- A job whose claims have all but one ended without a result is a suspect, and claimed alone, so that it
+-- takes no other with it and no other takes it: for a run that says that it holds nothing
+-- (`may_suspect`). When the last claim too ends so, and nothing else ends runs, the job is set aside. A
+-- claim that the database's own restart cut off is no crash of a job.
 CREATE FUNCTION holdfast.claim_jobs(
     run uuid, command text, providers text[], rooms integer[], most integer, jobs text[],
     clock_offset interval, may_suspect boolean DEFAULT true)
@@ -220,9 +283,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     now_ timestamptz;
-    lease interval := policy_interval('lease');
-    cap integer := policy_value('claim_limit')::integer;
-    limit_ integer := greatest(cap - 1, 1);
+    limit_ integer := greatest(policy_value('claim_limit')::integer - 1, 1);
     source text := CASE command WHEN 'stuck-sweeper' THEN 'sweepable_job'
         ELSE 'recoverable_job' END;
     -- Only then do leases tell of the server's own time.
@@ -230,46 +291,56 @@ DECLARE
         ELSE '-infinity' END;
     one text;
     room integer;
-    is_short boolean;
+    is_short boolean := false;
     sought integer;
     given integer;
     crashed text[];
     suspects text[];
     first text[];
     due text[];
-    held text[] := '{}';
     claimed text[] := '{}';
 BEGIN
     PERFORM act_as(claim_jobs.command, run, clock_offset);
     now_ := clock();
     FOR place IN 1..cardinality(providers) LOOP
         one := providers[place];
+        room := least(rooms[place], most, 500);
+        CONTINUE WHEN room <= 0;
+        SELECT s.crashed, s.suspects INTO crashed, suspects
+        FROM judge_suspects(source, one, now_, jobs, run, room + 1, restarted_at) s;
+        RETURN QUERY SELECT NULL::work_item, c, NULL::boolean, NULL::boolean FROM unnest(crashed) c;
+        CONTINUE WHEN cardinality(suspects) = 0;
+        IF NOT may_suspect OR cardinality(claimed) > 0 THEN
+            is_short := true;
+            CONTINUE;
+        END IF;
+        -- A breaker that has just let go is tried with a task that has not failed before.
+        CONTINUE WHEN EXISTS (SELECT FROM provider p WHERE p.provider = one
+                AND p.failures >= policy_value('breaker_failures', one)::integer)
+            AND cardinality(due_ids(
+                source, format('claims < %s', limit_), one, now_, jobs, run, 1)) > 0;
+        given := take_tokens(one, 1, now_, true);
+        IF given > 0 THEN
+            claimed := take_jobs(source, suspects[1:1], jobs, run, now_, restarted_at);
+        END IF;
+        is_short := is_short OR given = 0 OR cardinality(suspects) > 1;
+    END LOOP;
+    IF is_short THEN
+        RETURN QUERY SELECT NULL::work_item, NULL::text, true, NULL::boolean;
+    END IF;
+    IF cardinality(claimed) > 0 THEN
+        RETURN QUERY SELECT d, NULL::text, NULL::boolean, true FROM describe_work(claimed, now_) d;
+        RETURN;
+    END IF;
+
+    FOR place IN 1..cardinality(providers) LOOP
+        one := providers[place];
         room := least(rooms[place], most - cardinality(claimed), 500);
         CONTINUE WHEN room <= 0;
         -- Is anything due? The bucket is touched only then, and each index is walked only as far as there
         -- is room.
-        suspects := due_ids(source, CASE WHEN limit_ > 1
-            THEN format('claims > 1 AND claims >= %s', limit_) ELSE 'claims >= 1' END,
-            one, now_, jobs, run, room + 1);
-        -- A job that three claims in a row did not survive must not stop the rest.
-        WITH over AS (
-            SELECT c.job_id FROM job c WHERE c.job_id = ANY (suspects) AND c.claims >= cap
-                AND NOT coalesce(c.leased_at < restarted_at, false)
-            ORDER BY c.job_id FOR NO KEY UPDATE SKIP LOCKED
-        ), ended AS (
-            UPDATE job j SET blocked = 'crashed', lease_owner = NULL, lease_until = NULL,
-                blocked_reason = format('%s claims in a row ended without a result', j.claims)
-            FROM over WHERE j.job_id = over.job_id RETURNING j.job_id
-        ) SELECT array_agg(job_id) INTO crashed FROM ended;
-        RETURN QUERY SELECT NULL::work_item, c, NULL::boolean, NULL::boolean FROM unnest(crashed) c;
-        SELECT array_agg(s ORDER BY place) INTO suspects
-        FROM unnest(suspects) WITH ORDINALITY AS u (s, place) WHERE s <> ALL (coalesce(crashed, '{}'));
-        is_short := cardinality(suspects) > 1 OR (suspects IS NOT NULL AND NOT may_suspect);
-        suspects := CASE WHEN may_suspect THEN suspects[1:1] END;
-
-        first := coalesce(suspects, '{}') || due_ids(source, format(
-                'claims < %s AND woken_at IS NOT NULL', limit_), one, now_, jobs, run,
-            room - room / 4 - coalesce(cardinality(suspects), 0));
+        first := due_ids(source, format('claims < %s AND woken_at IS NOT NULL', limit_),
+            one, now_, jobs, run, room - room / 4);
         due := due_ids(source, format('claims < %s AND woken_at IS NULL', limit_), one, now_, jobs, run,
             room - cardinality(first));
         -- A breaker that has just let go is tried with a task that has not failed before.
@@ -280,16 +351,10 @@ BEGIN
                 SELECT j.job_id, j.silences, u.place
                 FROM unnest(due_ids(source, format('claims < %s', limit_), one, now_, jobs, run, 2000))
                     WITH ORDINALITY AS u (job_id, place) JOIN job j USING (job_id)) d);
-            due := coalesce(due[1:room], suspects, '{}');
+            due := coalesce(due[1:room], '{}');
         END IF;
         sought := cardinality(first) + cardinality(due);
-        is_short := is_short OR sought >= room;
-        IF sought = 0 THEN
-            IF is_short THEN
-                RETURN QUERY SELECT NULL::work_item, NULL::text, true, NULL::boolean;
-            END IF;
-            CONTINUE;
-        END IF;
+        CONTINUE WHEN sought = 0;
 
         given := 0;
         IF cardinality(first) > 0 THEN
@@ -304,31 +369,13 @@ BEGIN
         END IF;
         CONTINUE WHEN given = -1;
         due := first || due;
-        is_short := coalesce(is_short, false) OR cardinality(due) < sought;
-        EXECUTE format('WITH picked AS MATERIALIZED (
-                SELECT job_id FROM %I
-                WHERE job_id = ANY ($1) AND (next_poll_at <= $2 OR (cardinality($5) > 0
-                        AND state NOT IN (''succeeded'', ''delivered'', ''dismissed'')))
-                    AND lease_is_over(lease_until, $2, $3)
-                ORDER BY job_id FOR NO KEY UPDATE SKIP LOCKED
-            ), taken AS (
-                UPDATE job j SET lease_owner = $4, lease_token = j.lease_token + 1,
-                    lease_until = $2 + $3, leased_at = $2,
-                    claims = CASE WHEN j.leased_at < $6 THEN 1 ELSE j.claims + 1 END
-                FROM picked WHERE j.job_id = picked.job_id RETURNING j.job_id
-            ) SELECT array_agg(job_id ORDER BY job_id) FROM taken', source)
-        INTO due USING due, now_, lease, run, jobs, restarted_at;
-        claimed := claimed || coalesce(due, '{}');
-        IF suspects[1] = ANY (due) THEN
-            held := suspects;
-            may_suspect := false;
-        END IF;
+        is_short := sought >= room OR cardinality(due) < sought;
+        claimed := claimed || take_jobs(source, due, jobs, run, now_, restarted_at);
         IF is_short THEN
             RETURN QUERY SELECT NULL::work_item, NULL::text, true, NULL::boolean;
         END IF;
     END LOOP;
-    RETURN QUERY SELECT d, NULL::text, NULL::boolean, (d.job_id = ANY (held))
-        FROM describe_work(claimed, now_) d;
+    RETURN QUERY SELECT d, NULL::text, NULL::boolean, false FROM describe_work(claimed, now_) d;
 END $$;
 
 -- What a claim would bring, for a dry run: reads only.

@@ -53,7 +53,8 @@ END $$;
 -- Claims files to store, nearest expiry first: at most `most`, and beside them `most_slow` of those
 -- whose sources are known to be slow, so that these never take the places of others. One whose claims have all but one ended without a
 -- result is a suspect, and claimed alone, so that it takes no other with it: only for a run that says
--- that it holds nothing. When the last claim too ends so, its job is set aside.
+-- that it holds nothing. When the last claim too ends so, and nothing else ends runs, its job is set
+-- aside.
 CREATE FUNCTION holdfast.claim_files(
     run uuid, most integer, most_slow integer, alone boolean, jobs text[], providers text[],
     clock_offset interval)
@@ -85,7 +86,7 @@ BEGIN
         -- What a person names, and what comes alone, is claimed whatever its source's pace.
         by_pace := cardinality(jobs) = 0 AND NOT suspect;
         lane := 'SELECT * FROM (
-            SELECT a.job_id, a.ordinal, a.claims FROM asset a JOIN job j USING (job_id)
+            SELECT a.job_id, a.ordinal, a.claims, a.lease_until FROM asset a JOIN job j USING (job_id)
             WHERE a.state = ''pending'' AND %s AND %s
                 AND (cardinality($3) = 0 OR a.provider = ANY ($3))
                 AND lease_is_over(a.lease_until, $1, $4)
@@ -99,11 +100,13 @@ BEGIN
                 || format(lane, wish, 'a.slow_since IS NOT NULL', least(most_slow, 500));
         END IF;
         EXECUTE format('WITH picked AS MATERIALIZED (
-                SELECT a.job_id, a.ordinal, a.claims, row_number() OVER () AS rank FROM (%s) a
+                SELECT a.job_id, a.ordinal, a.claims, a.lease_until,
+                    row_number() OVER () AS rank FROM (%s) a
             ), crashed AS (
                 UPDATE job j SET blocked = ''crashed'', blocked_reason = format(
                     ''%%s claims of file %%s in a row ended without a result'', c.claims, c.ordinal)
-                FROM (SELECT DISTINCT ON (p.job_id) p.* FROM picked p WHERE p.claims >= $6
+                FROM (SELECT DISTINCT ON (p.job_id) p.* FROM picked p
+                    WHERE is_to_blame(p.claims, $6, p.lease_until, $1)
                     ORDER BY p.job_id, p.ordinal) c
                 WHERE j.job_id = c.job_id RETURNING j.job_id
             ), taken AS (
