@@ -7,7 +7,7 @@ package import Reception
 package import Recovery
 import Reports
 package import Runner
-import Storage
+package import Storage
 
 extension Wiring {
     /// The world of a run, as the settings describe it.
@@ -88,7 +88,22 @@ extension MirrorTarget {
         if !isDryRun { try store.check(Session(), isThorough: false) }
         try self.init(
             store: store, publicBaseURL: settings.value("HOLDFAST_PUBLIC_BASE_URL"),
-            egressAllow: CIDR.list(settings.egressAllow().joined(separator: ",")))
+            egressAllow: CIDR.list(settings.egressAllow().joined(separator: ",")),
+            quarantine: Self.quarantine(settings, beside: location)?.store)
+    }
+}
+
+extension MirrorTarget {
+    /// Where what is refused goes, and its store; nil where the settings name none.
+    package static func quarantine(
+        _ settings: Settings, beside files: StorageLocation
+    ) throws -> (place: StorageLocation, store: any QuarantineStore)? {
+        guard let url = try settings.value(StorageLocation.quarantineVariable) else { return nil }
+        let place = try StorageLocation.quarantine(url, beside: files)
+        let store = try place.quarantineStore(clock: MachineClock.now) { name throws(Failure) in
+            try settings.value(name)
+        }
+        return (place, store)
     }
 }
 

@@ -12,8 +12,8 @@ import Storage
 struct AssetCommands: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "asset",
-        abstract: "Lists result files, verifies stored ones, and fetches them once more.",
-        subcommands: [AssetList.self, AssetVerify.self, AssetRefetch.self])
+        abstract: "Lists result files, verifies, fetches and accepts them.",
+        subcommands: [AssetList.self, AssetVerify.self, AssetRefetch.self, AssetAccept.self])
 }
 
 extension AssetState: ExpressibleByArgument {}

@@ -33,6 +33,8 @@ package struct AssetSummary: Sendable {
     package var errorMessage: String?
     package var storedAt: Instant?
     package var unfinished: Unfinished?
+    /// What its source sends instead of media; nil for a file that is not refused.
+    package var refused: RefusedContent?
     /// The database's clock when this was read, shifted by the clock offset.
     package var now: Instant
 }
@@ -99,6 +101,7 @@ package struct AssetQueries: Sendable {
             """
             SELECT \(sql: columns) FROM holdfast.asset a JOIN holdfast.job j USING (job_id)
                 LEFT JOIN holdfast.refetch r USING (job_id, ordinal)
+                LEFT JOIN holdfast.refused_file k USING (job_id, ordinal)
             WHERE \(sql: conditions) ORDER BY \(sql: order) LIMIT \(most)::integer
             """
         ).map { try Self.summary($0) }
@@ -112,6 +115,7 @@ package struct AssetQueries: Sendable {
             """
             SELECT \(sql: columns) FROM holdfast.asset a JOIN holdfast.job j USING (job_id)
                 LEFT JOIN holdfast.refetch r USING (job_id, ordinal)
+                LEFT JOIN holdfast.refused_file k USING (job_id, ordinal)
             WHERE a.job_id = \(jobID)
                 AND (\(ordinal)::integer IS NULL OR a.ordinal = \(ordinal)::integer)
             ORDER BY a.ordinal
@@ -125,6 +129,7 @@ package struct AssetQueries: Sendable {
         a.object_key, a.public_url, a.source_url, a.attempts, a.error_message,
         \(raw: JobStatus.microseconds("a.source_expires_at")) AS source_expires_us,
         \(raw: JobStatus.microseconds("a.stored_at")) AS stored_us,
+        \(sql: RefusedContent.columns),
         r.job_id IS NOT NULL AS is_unfinished, r.error_message AS refetch_error,
         CASE WHEN r.lease_until > \(sql: now)
             THEN \(raw: JobStatus.microseconds("r.lease_until")) END AS leased_until_us,
@@ -154,6 +159,7 @@ package struct AssetQueries: Sendable {
             errorMessage: try row.optionalText("error_message"),
             storedAt: try row.optionalInstant("stored_us"),
             unfinished: try row.bool("is_unfinished") ? unfinished : nil,
+            refused: try RefusedContent(row),
             now: try row.instant("now_us"))
     }
 }

@@ -190,6 +190,8 @@ package struct Files: Sendable {
         case delivery
         /// Of settled jobs, for a person who wants them fetched once more.
         case refetch
+        /// Of a job that waits for a person, who wants a refused file delivered.
+        case acceptance
     }
 
     package let purpose: Purpose
@@ -203,8 +205,16 @@ package struct Files: Sendable {
     }
 
     /// The function of the database that does it for files of this purpose.
-    private func function(_ delivery: String, _ refetch: String) -> SQL {
-        SQL(raw: "holdfast." + (purpose == .delivery ? delivery : refetch))
+    private func function(
+        _ delivery: String, _ refetch: String, acceptance: String? = nil
+    ) -> SQL {
+        let name =
+            switch purpose {
+            case .delivery: delivery
+            case .refetch: refetch
+            case .acceptance: acceptance ?? delivery
+            }
+        return SQL(raw: "holdfast." + name)
     }
 
     /// Claims files, nearest expiry first.
@@ -305,7 +315,8 @@ package struct Files: Sendable {
         return try connection.repeatable {
             try connection.query(
                 """
-                SELECT r.* FROM \(sql: function("record_files", "record_refetches"))(
+                SELECT r.* FROM \(sql: function("record_files", "record_refetches",
+                    acceptance: "record_accepted"))(
                     \(run.runID)::uuid, \(run.clockOffset)::interval, \(json)::jsonb) r
                 """
             ).map { try FileResult($0, ordinal: try $0.optionalInt("ordinal")) }

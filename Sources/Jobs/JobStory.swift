@@ -33,6 +33,8 @@ package struct StoryFile: Sendable {
     package var attempts: Int
     package var nextAttemptAt: Instant
     package var errorMessage: String?
+    /// What its source sends instead of media; nil for a file that is not refused.
+    package var refused: RefusedContent?
 }
 
 /// Everything that is known about one job, in the order in which it happened.
@@ -69,10 +71,11 @@ extension JobQueries {
         try connection.query(
             """
             SELECT a.ordinal, a.state, a.source_url, a.object_key, a.public_url, a.sha256, a.bytes,
-                a.attempts, a.error_message,
+                a.attempts, a.error_message, \(sql: RefusedContent.columns),
                 \(raw: JobStatus.microseconds("a.source_expires_at")) AS source_expires_us,
                 \(raw: JobStatus.microseconds("a.next_attempt_at")) AS next_attempt_us
-            FROM holdfast.asset a WHERE a.job_id = \(jobID) ORDER BY a.ordinal
+            FROM holdfast.asset a LEFT JOIN holdfast.refused_file k USING (job_id, ordinal)
+            WHERE a.job_id = \(jobID) ORDER BY a.ordinal
             """
         ).map { row in
             StoryFile(
@@ -84,7 +87,8 @@ extension JobQueries {
                 sha256: try row.optionalText("sha256"), bytes: try row.optionalInt64("bytes"),
                 attempts: try row.int("attempts"),
                 nextAttemptAt: try row.instant("next_attempt_us"),
-                errorMessage: try row.optionalText("error_message"))
+                errorMessage: try row.optionalText("error_message"),
+                refused: try RefusedContent(row))
         }
     }
 

@@ -11,27 +11,42 @@ package struct KeptFile: Sendable {
     /// Those were all.
     package var isWhole: Bool
     package var head: [UInt8]
+    /// It has more bytes than are ever kept.
+    package var isTooLarge: Bool
+    /// A browser may run it.
+    package var isRunnable: Bool
+    /// Its name in the quarantine store; nil where it is not there.
+    package var objectName: String?
 
     package static let headBytes = 65_536
 
     package init(
-        type: String, sha256: String, bytes: Int64, isWhole: Bool, head: [UInt8]
+        type: String, sha256: String, bytes: Int64, isWhole: Bool, head: [UInt8],
+        isTooLarge: Bool, isRunnable: Bool, objectName: String?
     ) {
         self.type = type
         self.sha256 = sha256
         self.bytes = bytes
         self.isWhole = isWhole
         self.head = head
+        self.isTooLarge = isTooLarge
+        self.isRunnable = isRunnable
+        self.objectName = objectName
     }
 }
 
 extension Files {
-    /// Whether something is kept already of what the source sends.
-    package func isKept(_ connection: borrowing Connection, _ item: FileItem) throws -> Bool {
+    /// Whether all that can be kept of what the source sends is kept already.
+    ///
+    /// - Parameter inStore: There is a quarantine store, which takes all of it.
+    package func isKept(
+        _ connection: borrowing Connection, _ item: FileItem, inStore: Bool
+    ) throws -> Bool {
         try connection.query(
             """
             SELECT EXISTS (SELECT FROM holdfast.refused_file r WHERE r.job_id = \(item.jobID)
-                AND r.ordinal = \(item.ordinal)::integer) AS kept
+                AND r.ordinal = \(item.ordinal)::integer AND (r.is_too_large
+                    OR r.is_whole AND (r.object_name IS NOT NULL OR NOT \(inStore)))) AS kept
             """
         ).single().bool("kept")
     }
@@ -44,9 +59,35 @@ extension Files {
     }
 
     /// Forgets what was kept for longer than the policy `keep_quarantine`.
-    package func forgetRefused(_ connection: borrowing Connection) throws {
-        try connection.execute(
-            "SELECT holdfast.forget_refused(\(runID)::uuid, \(clockOffset)::interval)")
+    ///
+    /// - Returns: the objects in the quarantine store that are as old.
+    package func forgetRefused(_ connection: borrowing Connection) throws -> [String] {
+        try connection.query(
+            """
+            SELECT f AS name FROM holdfast.forget_refused(\(runID)::uuid, \(clockOffset)::interval) f
+            """
+        ).map { try $0.text("name") }
+    }
+
+    /// Writes down that objects are in the quarantine store no more.
+    package func forgetQuarantined(
+        _ connection: borrowing Connection, _ names: [String]
+    ) throws {
+        guard !names.isEmpty else { return }
+        try connection.execute("SELECT holdfast.forget_quarantined(\(names)::text[])")
+    }
+
+    /// Writes an object's name down before its first byte is written; false when the lease is lost.
+    package func beginQuarantine(
+        _ connection: borrowing Connection, _ item: FileItem, _ name: String
+    ) throws -> Bool {
+        try connection.query(
+            """
+            SELECT holdfast.begin_quarantine(\(runID)::uuid, \(item.jobID),
+                \(item.ordinal)::integer, \(item.token)::bigint, \(clockOffset)::interval, \(name))
+                AS begun
+            """
+        ).single().bool("begun")
     }
 
     /// Keeps what is known of a refused file; nothing where its lease is lost.
@@ -57,7 +98,8 @@ extension Files {
             """
             SELECT holdfast.keep_refused(\(runID)::uuid, \(item.jobID), \(item.ordinal)::integer,
                 \(item.token)::bigint, \(clockOffset)::interval, \(file.type), \(file.sha256),
-                \(file.bytes)::bigint, \(file.isWhole), \(file.head)::bytea)
+                \(file.bytes)::bigint, \(file.isWhole), \(file.head)::bytea, \(file.isTooLarge),
+                \(file.isRunnable), \(file.objectName))
             """)
     }
 }

@@ -54,7 +54,13 @@ final class Landing: DownloadSink {
     /// What the source sent instead of media.
     var refusedAs: String?
     /// Takes what is kept of it; and why the file is put off then.
-    var kept: (sink: EvidenceSink, message: String)?
+    var kept: Keeping?
+    /// It comes from the quarantine store, and not from its source.
+    var isFromQuarantine = false
+    /// The quarantine store has not what is wanted.
+    var isQuarantineOver = false
+    /// The file that it comes from, where the quarantine store is a folder, and what of that waits.
+    var feed: (reader: FileReader, rest: [UInt8])?
     var resumption = Resumption()
     /// Its source sends too little to keep a place among the others.
     var isSlow: Bool
@@ -114,6 +120,8 @@ final class Landing: DownloadSink {
     func stop() {
         steps.cancel()
         upload?.cancel()
+        kept?.sink.giveUp()
+        feed = nil
     }
 
     /// Whether a broken transfer is worth another try in this run: more than one only where it

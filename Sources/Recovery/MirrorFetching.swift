@@ -13,6 +13,7 @@ extension StorageMirror {
     }
 
     mutating func fetch(_ landing: Landing) {
+        if fetchFromQuarantine(landing) { return }
         let item = landing.item
         var headers = sourceHeaders(item)
         landing.refusedAs = nil
@@ -52,6 +53,9 @@ extension StorageMirror {
         _ connection: borrowing Connection
     ) throws {
         if let kept = landing.kept { return try tookKept(landing, kept, result, connection) }
+        if landing.isFromQuarantine, !landing.isAll(result), landing.storeFailure == nil {
+            return leaveQuarantine(landing, "the quarantine store did not give it")
+        }
         switch result {
         case .failure(let error): try takeFailure(landing, error, connection)
         case .success(let response) where response.status == 200 && !landing.resumption.isUnderWay:
@@ -74,7 +78,7 @@ extension StorageMirror {
         }
     }
 
-    private mutating func sourceEnded(
+    mutating func sourceEnded(
         _ landing: Landing, _ connection: borrowing Connection
     ) throws {
         landing.hasEnded = true

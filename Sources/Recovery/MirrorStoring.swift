@@ -15,7 +15,12 @@ extension StorageMirror {
             case .settled(let result): try settled(landing, result, connection)
             case .mayResume: fetch(landing)
             case .changed: try goOn(landing, connection)
+            case .keepingChanged: if let tag = landing.tag { session.resume(tag: tag) }
+            case .kept(let result): try wasKept(landing, result, connection)
             case .finished(.failure(let failure)): try storeFailed(landing, failure, connection)
+            case .finished(.success(let digest))
+            where acceptance.map { $0.sha256 != digest.sha256 } ?? false:
+                try otherBytes(landing, digest, connection)
             case .finished(.success(let digest)):
                 landing.digest = digest
                 due.finished.append(landing)
@@ -44,7 +49,8 @@ extension StorageMirror {
         case .failure(let failure): try storeFailed(landing, failure, connection)
         case .success(let there?)
         where there.digest.sha256 == landing.item.sha256
-            && Int64(there.digest.bytes) == landing.item.bytes:
+            && Int64(there.digest.bytes) == landing.item.bytes
+            && acceptance.map { $0.sha256 == there.digest.sha256 } ?? true:
             landing.digest = there.digest
             try recordThere(landing, there.key, connection)
         case .success: fetch(landing)
@@ -99,7 +105,16 @@ extension StorageMirror {
     /// Opens the uploads of files whose type is known now: at once, where nothing is written yet.
     private mutating func openReady(_ connection: borrowing Connection) throws {
         for landing in landings.values where landing.phase == .ready {
-            switch MediaType.detect(first: landing.head, declared: landing.declaredType) {
+            let finding =
+                acceptance == nil
+                ? MediaType.detect(first: landing.head, declared: landing.declaredType)
+                : MediaType.accepted(first: landing.head)
+            switch finding {
+            case .refused(let reason) where acceptance != nil:
+                try refuse(
+                    landing, "type_refused",
+                    "it is \(reason), which a browser may run, and is not delivered to anybody",
+                    connection)
             case .refused(let reason):
                 drop(landing)
                 landing.refusedAs = reason + Landing.beginning(landing.head)
@@ -177,7 +192,7 @@ extension StorageMirror {
         _ landing: Landing, _ connection: borrowing Connection
     ) throws {
         guard landing.hasEnded, landing.phase == .streaming, landing.head.isEmpty else { return }
-        if let reason = landing.check?.truncation() {
+        if acceptance == nil, let reason = landing.check?.truncation() {
             landing.reset()
             landing.refusedAs = reason
             return try rescue(

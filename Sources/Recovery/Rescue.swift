@@ -215,6 +215,10 @@ extension StorageMirror {
     ) throws {
         let reason = landing.refusal.reason
         landing.upload?.cancel()
+        // Whoever accepts a file gives nothing up by that.
+        guard acceptance == nil else {
+            return try refuse(landing, "source_gone", reason, connection)
+        }
         try record(connection, [FileStep(landing.item, .lost(message: reason))], "lost")
         report.add(
             .init(

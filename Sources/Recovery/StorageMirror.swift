@@ -12,8 +12,14 @@ package struct MirrorTarget: Sendable {
     package var publicBaseURL: String?
     /// Private ranges that downloads may reach all the same.
     package var egressAllow: [CIDR]
+    /// Takes what is refused; nil where there is none.
+    package var quarantine: (any QuarantineStore)?
 
-    package init(store: any ObjectStore, publicBaseURL: String?, egressAllow: [CIDR]) {
+    package init(
+        store: any ObjectStore, publicBaseURL: String?, egressAllow: [CIDR],
+        quarantine: (any QuarantineStore)? = nil
+    ) {
+        self.quarantine = quarantine
         self.store = store
         self.publicBaseURL = publicBaseURL
         self.egressAllow = egressAllow
@@ -27,6 +33,10 @@ package struct StorageMirror: ~Copyable {
     let target: MirrorTarget
     let selection: Selection
     let files: Files
+    /// What a person accepts, in a run for that alone.
+    let acceptance: Acceptance?
+    /// Whether the quarantine store can be used in this run; nil before it was needed.
+    var isQuarantineUsable: Bool?
     let limits: ProviderLimits
     let session: Session
     let desk = Desk()
@@ -66,17 +76,22 @@ package struct StorageMirror: ~Copyable {
     var tally = FileTally()
     var report = RunReport()
 
-    /// - Parameter refetching: Files of settled jobs that were begun for this run; then nothing else
-    ///   is claimed.
+    /// - Parameters:
+    ///   - refetching: Files of settled jobs that were begun for this run; then nothing else is claimed.
+    ///   - acceptance: The same for a refused file that a person wants delivered.
     package init(
         _ wiring: Wiring, _ target: MirrorTarget, _ selection: Selection,
-        refetching: [FileItem] = []
+        refetching: [FileItem] = [], acceptance: Acceptance? = nil
     ) throws {
         self.wiring = wiring
         self.target = target
         self.selection = selection
-        waiting = refetching
-        files = Files(run: wiring.run, purpose: refetching.isEmpty ? .delivery : .refetch)
+        waiting = acceptance.map { [$0.item] } ?? refetching
+        self.acceptance = acceptance
+        files = Files(
+            run: wiring.run,
+            purpose: acceptance != nil
+                ? .acceptance : refetching.isEmpty ? .delivery : .refetch)
         limits = ProviderLimits(run: wiring.run)
         session = try Session()
     }
@@ -94,6 +109,7 @@ package struct StorageMirror: ~Copyable {
                     try discardLeftovers(connection)
                     break
                 }
+                try feedFiles(connection)
                 try collect(connection)
                 try startWaiting(connection)
                 try readNews(connection)
@@ -204,7 +220,7 @@ package struct StorageMirror: ~Copyable {
         guard selection.jobIDs.isEmpty,
             try files.takeTurn(connection, "leftovers", every: Self.leftoversEvery)
         else { return }
-        try files.forgetRefused(connection)
+        try emptyQuarantine(connection)
         var result: Result<Int, Failure>?
         let age = wiring.run.clockOffset - leftoverAge
         let removal = session.part()
@@ -303,6 +319,9 @@ final class Desk {
         case published(ObjectKey, Result<PublishResult, Failure>)
         /// The wait before another try of a broken transfer is over.
         case mayResume
+        /// The quarantine store has room again, or has taken all or nothing of a refused file.
+        case keepingChanged
+        case kept(Result<Void, Failure>)
     }
 
     private var news: [(landing: Landing, news: News)] = []

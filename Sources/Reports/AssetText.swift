@@ -17,7 +17,7 @@ package enum AssetText {
                 String(file.attempts),
             ]
             let link = links.map { [$0[place] ?? "-"] } ?? []
-            table.add(cells + link + [file.errorMessage ?? ""])
+            table.add(cells + link + [note(file)])
         }
         return table.text
     }
@@ -43,9 +43,35 @@ package enum AssetText {
             .init(key: "attempts", value: .integer(file.attempts)),
             .init(key: "error_message", value: .optional(file.errorMessage)),
             .init(key: "stored_at", value: .instant(file.storedAt)),
+            .init(key: "refused", value: file.refused.map(object) ?? .null),
         ])
         if let link { object["link"] = link }
         return .object(object)
+    }
+
+    /// What went wrong, and what there is of a refused file.
+    private static func note(_ file: AssetSummary) -> String {
+        let error = file.errorMessage ?? ""
+        return file.refused.map { "\(error); \(words($0))" } ?? error
+    }
+
+    /// Digest and size of a refused file, where it is, and what delivers it all the same.
+    package static func words(_ file: RefusedContent) -> String {
+        guard let sha256 = file.sha256 else {
+            return "refused as \(file.type); only its beginning is kept"
+        }
+        let size = file.bytes.map { "\($0) bytes, " } ?? ""
+        return "refused as \(file.type), \(size)sha256 \(sha256)"
+            + (file.isQuarantined ? ", in the quarantine store" : "")
+            + (file.acceptCommand.map { "; to deliver it all the same: \($0)" } ?? "")
+    }
+
+    package static func object(_ file: RefusedContent) -> JSONValue {
+        [
+            "type": .string(file.type), "since": .instant(file.since),
+            "sha256": .optional(file.sha256), "bytes": .whole(file.bytes),
+            "is_quarantined": .bool(file.isQuarantined), "accept": .optional(file.acceptCommand),
+        ]
     }
 
     /// The key of an object that is there, else the host that the file comes from.

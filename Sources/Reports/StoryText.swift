@@ -38,6 +38,7 @@ package enum StoryText {
                             "next_attempt_at": file.state == "pending"
                                 ? .instant(file.nextAttemptAt) : .null,
                             "error_message": .optional(file.errorMessage),
+                            "refused": file.refused.map(AssetText.object) ?? .null,
                         ]
                     })
             ),
@@ -108,6 +109,7 @@ package enum StoryText {
                 + (file.errorMessage.map { " (\($0))" } ?? "") + ", next "
                 + (file.nextAttemptAt <= now
                     ? "now" : Plain.distance(file.nextAttemptAt, from: now))
+                + (file.refused.map { "; " + AssetText.words($0) } ?? "")
                 + (file.sourceExpiresAt.map { ", expires " + Plain.distance($0, from: now) } ?? "")
         }
     }

@@ -177,7 +177,7 @@ package struct FileStore: ObjectStore {
         return Digest(bytes: bytes, sha256: Hex.text(hash.finalize()))
     }
 
-    private func openObject(_ key: ObjectKey, in folder: borrowing Descriptor) throws(Failure)
+    func openObject(_ key: ObjectKey, in folder: borrowing Descriptor) throws(Failure)
         -> Descriptor?
     {
         // Without O_NONBLOCK a named pipe in place of the file would hold up the run.
@@ -208,7 +208,7 @@ package struct FileStore: ObjectStore {
     /// The folder that `key` lies in; nil when it is not there and not to be created.
     ///
     /// The root is never created here: an absent one may be a volume that is not mounted.
-    private func openFolder(of key: ObjectKey, creating: Bool) throws(Failure) -> Descriptor? {
+    func openFolder(of key: ObjectKey, creating: Bool) throws(Failure) -> Descriptor? {
         var folder = try openRoot()
         var path = root
         for name in key.folders {

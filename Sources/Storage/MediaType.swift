@@ -19,9 +19,11 @@ package struct MediaType: Equatable, Sendable {
     package static let cacheControl = "public, max-age=\(cacheSeconds), immutable"
     static let cacheSeconds = 31_536_000
 
-    /// Text, tables and documents are reports, which are nobody's to keep on the way.
+    /// Text, tables and documents are reports, and bare bytes are what was refused: nobody's to keep on
+    /// the way.
     private var isPrivate: Bool {
         contentType.hasPrefix("text/") || contentType == "application/json"
+            || contentType == Self.bytes.contentType
             || contentType.hasPrefix("application/vnd.")
     }
     var cacheControl: String { isPrivate ? "private, no-store" : Self.cacheControl }
@@ -54,6 +56,16 @@ package struct MediaType: Equatable, Sendable {
         return .refused("\(reason) (\(label))")
     }
 
+    /// What a file is stored as that a person wants delivered although it was refused.
+    ///
+    /// Refused are the types that a browser runs: markup, and text that may be a script. What is no
+    /// media is stored as bare bytes, which a browser saves.
+    package static func accepted(first bytes: [UInt8]) -> Finding {
+        let sample = Array(bytes.prefix(sampleBytes))
+        if case .media(let type) = detect(first: sample) { return .media(type) }
+        return Refusal.runnable(sample).map { .refused($0) } ?? .media(.bytes)
+    }
+
     /// The type without its parameters, in lower case; nil when it is not one.
     private static func essence(_ declared: String) -> String? {
         let type = declared.prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" }
@@ -67,6 +79,9 @@ package struct MediaType: Equatable, Sendable {
 }
 
 extension MediaType {
+    /// Nothing that anybody shows or runs.
+    package static let bytes = MediaType(
+        contentType: "application/octet-stream", fileExtension: "bin")
     static let png = MediaType(contentType: "image/png", fileExtension: "png")
     static let jpeg = MediaType(contentType: "image/jpeg", fileExtension: "jpg")
     static let gif = MediaType(contentType: "image/gif", fileExtension: "gif")

@@ -23,6 +23,28 @@ enum Refusal {
         return "plain text"
     }
 
+    /// What a file is that a browser may run, or that may be a script; nil when it can be neither.
+    static func runnable(_ bytes: [UInt8]) -> String? {
+        guard let kind = text(bytes) else {
+            let start = bytes.drop { $0 <= 0x20 || $0 >= 0x7f }
+            if let name = foreign(bytes), name == "UTF-16 text" { return name }
+            // Markup and comments may hold any bytes behind their first ones.
+            let marks = ["<", "/*", "//"]
+            return marks.contains { start.starts(with: $0.utf8) } ? "markup or a script" : nil
+        }
+        if ["a playlist", "a PDF file"].contains(kind) {
+            return bytes.contains(UInt8(ascii: "<")) && kind == "a playlist" ? "markup" : nil
+        }
+        guard kind == "JSON" else { return kind == "plain text" ? "text, perhaps a script" : kind }
+        // An object whose first member has a quoted name is no statement of any script.
+        let rest = bytes.drop { $0 <= 0x20 }.dropFirst().drop { $0 <= 0x20 }
+        guard rest.first == UInt8(ascii: "\""),
+            let end = rest.dropFirst().firstIndex(of: UInt8(ascii: "\"")),
+            rest[(end + 1)...].drop(while: { $0 <= 0x20 }).first == UInt8(ascii: ":")
+        else { return "text, perhaps a script" }
+        return nil
+    }
+
     private static func markup(_ start: String, _ text: ArraySlice<UInt8>) -> String {
         if start.hasPrefix("<svg") { return "SVG" }
         if start.hasPrefix("<error") || start.hasPrefix("<list") { return "XML" }

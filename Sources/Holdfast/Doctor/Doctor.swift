@@ -50,6 +50,7 @@ struct Doctor: ExecutableCommand {
         checks.settings(context.settings)
         checks.spool(context.settings)
         checks.storage(context.settings)
+        checks.quarantine(context.settings)
         let status = StopSignal.outranking(checks.status)
         Say.answer(
             context, options, [("checks", .array(checks.list.map(\.object)))], status: status,

@@ -72,6 +72,10 @@ struct FilesPlay: Sendable {
                 type: "text/html", status: 200)
         case .empty:
             response.body = .bytes([])
+        case .avi:
+            response.body = .bytes(
+                Array("RIFF".utf8) + [0, 0x10, 0, 0] + Array("AVI LIST".utf8)
+                    + Array(repeating: 0, count: 100_000))
         case .redirect:
             return moved(task, ordinal, to: world.base, query: query)
         case .redirectElsewhere:

@@ -42,6 +42,8 @@ enum FileKind: String, Sendable, CaseIterable {
 /// What goes wrong with a result file.
 enum FileFault: String, Sendable, CaseIterable {
     case none, gone, slow, cut, html, hang, empty, redirect
+    /// A video in a format that nobody was promised.
+    case avi
     /// 403 for every URL, also for a refreshed one: the provider has deleted the file.
     case expired
     case serverError = "server_error"

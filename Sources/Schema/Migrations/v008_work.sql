@@ -93,6 +93,13 @@ BEGIN
         WHEN 'storage-mirrorer' THEN EXISTS (
                 SELECT FROM asset a WHERE a.state = 'pending' AND a.next_attempt_at <= now_)
             OR EXISTS (SELECT FROM undelivered u JOIN job j USING (job_id) WHERE j.blocked IS NULL)
+            -- What was kept of refused files for long enough is looked at four times a day.
+            OR (EXISTS (SELECT FROM quarantined q
+                        WHERE q.begun_at < now_ - policy_interval('keep_quarantine'))
+                    OR EXISTS (SELECT FROM refused_file r
+                        WHERE r.found_at < now_ - policy_interval('keep_quarantine')))
+                AND NOT EXISTS (SELECT FROM upkeep u
+                    WHERE u.name = 'leftovers' AND u.done_at > now_ - interval '6 hours')
         ELSE true END;
 END $$;
 

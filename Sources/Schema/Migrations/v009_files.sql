@@ -18,10 +18,37 @@ CREATE TABLE holdfast.refused_file (
     bytes bigint NOT NULL,
     is_whole boolean NOT NULL,
     head bytea NOT NULL CHECK (length(head) <= 65536),
+    -- More than quarantine_max_bytes: no more of it will be kept.
+    is_too_large boolean NOT NULL,
+    -- A browser may run it, so that nobody can accept it.
+    is_runnable boolean NOT NULL,
+    -- Where all of it is in the quarantine store.
+    object_name text CHECK (is_whole OR object_name IS NULL),
     PRIMARY KEY (job_id, ordinal),
     FOREIGN KEY (job_id, ordinal) REFERENCES holdfast.asset
 );
 CREATE INDEX refused_file_kept ON holdfast.refused_file (found_at);
+
+-- Every object that was begun in the quarantine store, whatever became of it, until it is removed.
+CREATE TABLE holdfast.quarantined (
+    object_name text PRIMARY KEY,
+    job_id text NOT NULL,
+    ordinal integer NOT NULL,
+    begun_at timestamptz NOT NULL
+);
+CREATE INDEX quarantined_age ON holdfast.quarantined (begun_at);
+
+-- Refused files that a person wants delivered all the same.
+CREATE TABLE holdfast.acceptance (
+    job_id text NOT NULL,
+    ordinal integer NOT NULL,
+    sha256 text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    person text NOT NULL,
+    reason text NOT NULL,
+    accepted_at timestamptz NOT NULL,
+    PRIMARY KEY (job_id, ordinal),
+    FOREIGN KEY (job_id, ordinal) REFERENCES holdfast.asset
+);
 
 -- What the mirrorer needs to know of a file.
 CREATE TYPE holdfast.file_item AS (
@@ -309,65 +336,54 @@ BEGIN
             one.refused_as);
         UPDATE job j SET blocked = 'person', blocked_reason = reason WHERE j.job_id = one.job_id;
         RETURN QUERY SELECT one.job_id, 'set_aside', NULL::bigint,
-            reason || '; next: ' || refused_advice(one.job_id);
+            reason || '; next: ' || refused_advice(one.job_id)
+                || coalesce('; to deliver it all the same: '
+                    || accept_command(one.job_id, one.ordinal), '');
     END LOOP;
 END $$;
 
--- The command for a job that waits because of a refused file; null for every other.
-CREATE FUNCTION holdfast.refused_advice(wanted text) RETURNS text
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-BEGIN
-    RETURN (SELECT format('holdfast job refund %s --reason TEXT  # TEXT: why', shell_word(wanted))
-        FROM asset a WHERE a.job_id = wanted AND a.state = 'pending' AND a.refused_since IS NOT NULL
-        ORDER BY a.ordinal LIMIT 1);
-END $$;
-
--- A person gives the refused files of a job up: they are lost, and the job ends with what it has.
--- False when it has none.
-CREATE FUNCTION holdfast.give_up_refused(wanted text, reason text, person text) RETURNS boolean
+-- Writes the name of an object down before it is begun in the quarantine store, so that it is removed
+-- in time whatever becomes of the run. False when the file's lease is lost.
+CREATE FUNCTION holdfast.begin_quarantine(
+    run uuid, wanted text, file integer, with_token bigint, clock_offset interval, name text)
+RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    j job := lock_job(wanted);
 BEGIN
-    IF j.state <> 'succeeded' THEN
-        RETURN false;
-    END IF;
-    PERFORM act_as(person, NULL, '0');
-    UPDATE asset a SET state = 'lost', error_message = 'given up: ' || reason,
-        lease_owner = NULL, lease_until = NULL, claims = 0
-    WHERE a.job_id = wanted AND a.state = 'pending' AND a.refused_since IS NOT NULL;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    -- What a person decides counts for no brake.
-    UPDATE job SET blocked = NULL, blocked_reason = NULL, brake_released = true,
-        revision = revision + 1 WHERE job.job_id = wanted;
-    PERFORM count(*) FROM deliver_jobs(ARRAY[wanted]);
-    RETURN true;
+    PERFORM act_as('storage-mirrorer', run, clock_offset);
+    INSERT INTO quarantined (object_name, job_id, ordinal, begun_at)
+    SELECT name, wanted, file, clock()
+    FROM asset a WHERE a.job_id = wanted AND a.ordinal = file AND a.lease_token = with_token
+        AND a.lease_owner = run AND a.state = 'pending'
+    ON CONFLICT DO NOTHING;
+    RETURN FOUND;
 END $$;
 
 -- Keeps what is known of a refused file, while its lease stands.
 CREATE FUNCTION holdfast.keep_refused(
     run uuid, wanted text, file integer, with_token bigint, clock_offset interval, type text,
-    sha256 text, bytes bigint, is_whole boolean, head bytea)
+    sha256 text, bytes bigint, is_whole boolean, head bytea, is_too_large boolean,
+    is_runnable boolean, object_name text)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_variable
 BEGIN
     PERFORM act_as('storage-mirrorer', run, clock_offset);
-    INSERT INTO refused_file (job_id, ordinal, found_at, type, sha256, bytes, is_whole, head)
-    SELECT wanted, file, clock(), left(type, 500), sha256, bytes, is_whole, head
+    INSERT INTO refused_file (job_id, ordinal, found_at, type, sha256, bytes, is_whole, head,
+        is_too_large, is_runnable, object_name)
+    SELECT wanted, file, clock(), left(type, 500), sha256, bytes, is_whole, head, is_too_large,
+        is_runnable, object_name
     FROM asset a WHERE a.job_id = wanted AND a.ordinal = file AND a.lease_token = with_token
         AND a.lease_owner = run AND a.state = 'pending'
     ON CONFLICT ON CONSTRAINT refused_file_pkey DO UPDATE SET found_at = excluded.found_at,
         type = excluded.type, sha256 = excluded.sha256, bytes = excluded.bytes,
-        is_whole = excluded.is_whole, head = excluded.head;
+        is_whole = excluded.is_whole, head = excluded.head, is_too_large = excluded.is_too_large,
+        is_runnable = excluded.is_runnable, object_name = excluded.object_name;
     RETURN FOUND;
 END $$;
 
--- Forgets what was kept of refused files for longer than keep_quarantine.
-CREATE FUNCTION holdfast.forget_refused(run uuid, clock_offset interval) RETURNS void
+-- Forgets what was kept of refused files for longer than keep_quarantine, and names the objects in the
+-- quarantine store that are as old, oldest first.
+CREATE FUNCTION holdfast.forget_refused(run uuid, clock_offset interval) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
     PERFORM act_as('storage-mirrorer', run, clock_offset);
@@ -375,6 +391,17 @@ BEGIN
         SELECT o.job_id, o.ordinal FROM refused_file o
         WHERE o.found_at < clock() - policy_interval('keep_quarantine')
         ORDER BY o.found_at LIMIT 1000);
+    RETURN QUERY SELECT q.object_name FROM quarantined q
+        WHERE q.begun_at < clock() - policy_interval('keep_quarantine')
+        ORDER BY q.begun_at LIMIT 1000;
+END $$;
+
+-- Objects that are in the quarantine store no more.
+CREATE FUNCTION holdfast.forget_quarantined(names text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    UPDATE refused_file r SET object_name = NULL WHERE r.object_name = ANY (names);
+    DELETE FROM quarantined q WHERE q.object_name = ANY (names);
 END $$;
 
 -- Moves on the jobs whose files have all come to an end: delivered with the customer's share, or

@@ -320,3 +320,143 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 END $$;
+
+-- The command for a job that waits because of a refused file; null for every other.
+CREATE FUNCTION holdfast.refused_advice(wanted text) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    RETURN (SELECT format('holdfast job refund %s --reason TEXT', shell_word(wanted))
+        FROM asset a WHERE a.job_id = wanted AND a.state = 'pending' AND a.refused_since IS NOT NULL
+        ORDER BY a.ordinal LIMIT 1);
+END $$;
+
+-- The command that delivers a refused file all the same; null where all of it was never read, and
+-- where a browser may run it.
+CREATE FUNCTION holdfast.accept_command(wanted text, file integer) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    RETURN (SELECT format('holdfast asset accept --job%s%s --ordinal %s --sha256 %s --reason TEXT',
+            CASE WHEN wanted LIKE '-%' THEN '=' ELSE ' ' END, shell_word(wanted), file, r.sha256)
+        FROM refused_file r JOIN asset a USING (job_id, ordinal)
+        WHERE r.job_id = wanted AND r.ordinal = file AND r.is_whole AND NOT r.is_runnable
+            AND a.state = 'pending' AND a.refused_since IS NOT NULL);
+END $$;
+
+-- A person gives the refused files of a job up: they are lost, and the job ends with what it has.
+-- False when it has none.
+CREATE FUNCTION holdfast.give_up_refused(wanted text, reason text, person text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    j job := lock_job(wanted);
+BEGIN
+    IF j.state <> 'succeeded' THEN
+        RETURN false;
+    END IF;
+    PERFORM act_as(person, NULL, '0');
+    UPDATE asset a SET state = 'lost', error_message = 'given up: ' || reason,
+        lease_owner = NULL, lease_until = NULL, claims = 0
+    WHERE a.job_id = wanted AND a.state = 'pending' AND a.refused_since IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- What a person decides counts for no brake.
+    UPDATE job SET blocked = NULL, blocked_reason = NULL, brake_released = true,
+        revision = revision + 1 WHERE job.job_id = wanted;
+    PERFORM count(*) FROM deliver_jobs(ARRAY[wanted]);
+    RETURN true;
+END $$;
+
+-- Begins to deliver a refused file for a person, under the file's own lease: 'begun', with the item
+-- and the object in the quarantine store. 'already' when that was done before; else the outcome says
+-- why not: no_file, closed, not_refused, digest_differs, runnable, blocked or busy.
+CREATE FUNCTION holdfast.accept_refused(
+    run uuid, wanted text, file integer, digest text, reason text, person text,
+    clock_offset interval)
+RETURNS TABLE (outcome text, detail text, object_name text, item holdfast.file_item)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    now_ timestamptz;
+    lease interval := policy_interval('lease');
+    j job := lock_job(wanted);
+    a asset;
+    r refused_file;
+BEGIN
+    PERFORM act_as(person, run, clock_offset);
+    now_ := clock();
+    SELECT * INTO a FROM asset f WHERE f.job_id = wanted AND f.ordinal = file FOR NO KEY UPDATE;
+    SELECT * INTO r FROM refused_file f WHERE f.job_id = wanted AND f.ordinal = file;
+    object_name := r.object_name;
+    IF a.job_id IS NULL THEN
+        outcome := 'no_file';
+    ELSIF a.state = 'stored' AND a.sha256 = digest AND EXISTS (SELECT FROM acceptance c
+            WHERE c.job_id = wanted AND c.ordinal = file AND c.sha256 = digest) THEN
+        outcome := 'already';
+    ELSIF j.state <> 'succeeded' THEN
+        outcome := 'closed'; detail := j.state;
+    ELSIF a.state <> 'pending' OR a.refused_since IS NULL THEN
+        outcome := 'not_refused'; detail := a.state;
+    ELSIF r.is_whole AND r.sha256 <> digest THEN
+        outcome := 'digest_differs'; detail := r.sha256;
+    ELSIF r.is_runnable AND r.sha256 = digest THEN
+        outcome := 'runnable'; detail := r.type;
+    ELSIF j.blocked <> 'person' OR j.pending_move IS NOT NULL THEN
+        outcome := 'blocked'; detail := coalesce(j.blocked, 'a move that waits for its account');
+    ELSIF NOT lease_is_over(a.lease_until, now_, lease) THEN
+        outcome := 'busy';
+    ELSE
+        outcome := 'begun';
+        UPDATE asset f SET lease_owner = run, lease_token = f.lease_token + 1,
+            lease_until = now_ + lease
+        WHERE f.job_id = wanted AND f.ordinal = file;
+        INSERT INTO acceptance AS c (job_id, ordinal, sha256, person, reason, accepted_at)
+        VALUES (wanted, file, digest, person, reason, now_)
+        ON CONFLICT (job_id, ordinal) DO UPDATE SET sha256 = excluded.sha256,
+            person = excluded.person, reason = excluded.reason, accepted_at = excluded.accepted_at;
+        SELECT d.* INTO item FROM describe_files(ARRAY[wanted], ARRAY[file], now_) d;
+    END IF;
+    RETURN NEXT;
+END $$;
+
+-- Writes the steps of files that a person accepted. With the last one the job is let go, in the same
+-- transaction, and goes on as every job does whose files are there; its story says who and why.
+CREATE FUNCTION holdfast.record_accepted(run uuid, clock_offset interval, steps jsonb)
+RETURNS TABLE (job_id text, ordinal integer, outcome text, action text, amount bigint, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    s file_step;
+    j job;
+    c acceptance;
+    was text;
+BEGIN
+    FOR s IN SELECT g.* FROM jsonb_populate_recordset(NULL::file_step, steps) g
+        WHERE g.step IN ('complete', 'stored') ORDER BY g.job_id, g.ordinal
+    LOOP
+        -- The job before its file, like everything that people do.
+        j := lock_job(s.job_id);
+        SELECT f.* INTO c FROM acceptance f WHERE f.job_id = s.job_id AND f.ordinal = s.ordinal;
+        IF c.sha256 IS DISTINCT FROM s.sha256 THEN
+            RAISE EXCEPTION 'file % of job % has sha256 %, and % was accepted', s.ordinal,
+                quote_literal(s.job_id), s.sha256, coalesce(c.sha256, 'none')
+                USING ERRCODE = '22023';
+        END IF;
+        CONTINUE WHEN s.step <> 'stored';
+        SELECT a.refused_as INTO was FROM asset a WHERE a.job_id = s.job_id
+            AND a.ordinal = s.ordinal AND a.state = 'pending' AND a.lease_token = s.token
+            AND a.lease_owner = run FOR NO KEY UPDATE;
+        CONTINUE WHEN NOT FOUND;
+        PERFORM act_as(c.person, run, clock_offset);
+        INSERT INTO job_event (job_id, happened_at, actor, run_id, from_state, to_state, blocked,
+            detail, deed)
+        VALUES (j.job_id, clock(), c.person, run, j.state, j.state, j.blocked,
+            format('file %s is accepted although it was refused (%s), sha256 %s: %s', s.ordinal, was,
+                s.sha256, c.reason), 'accept');
+        UPDATE job SET blocked = NULL, blocked_reason = NULL, revision = revision + 1
+        WHERE job.job_id = s.job_id AND blocked = 'person' AND NOT EXISTS (
+            SELECT FROM asset o WHERE o.job_id = s.job_id AND o.ordinal <> s.ordinal
+                AND o.state = 'pending' AND o.refused_since IS NOT NULL);
+    END LOOP;
+    RETURN QUERY SELECT f.* FROM record_files(run, clock_offset, steps) f;
+END $$;

@@ -41,7 +41,7 @@ BEGIN
         GRANT EXECUTE ON FUNCTION holdfast.check_invariants(text, integer), holdfast.clock(),
             holdfast.due_jobs(text, text[], integer, text[], timestamptz),
             holdfast.due_files(integer, text[], text[], timestamptz),
-            holdfast.refused_advice(text),
+            holdfast.refused_advice(text), holdfast.accept_command(text, integer),
             holdfast.policy_value(text, text, text, text),
             holdfast.policy_interval(text, text, text, text),
             holdfast.share(bigint, integer, integer),
