@@ -312,7 +312,7 @@ package struct Files: Sendable {
     ) throws -> [FileResult] {
         guard !steps.isEmpty else { return [] }
         let json = JSON.write(.array(steps.map(\.json)))
-        return try connection.repeatable {
+        return try connection.repeatableStatement {
             try connection.query(
                 """
                 SELECT r.* FROM \(sql: function("record_files", "record_refetches",
@@ -327,7 +327,7 @@ package struct Files: Sendable {
     package func deliverLeft(
         _ connection: borrowing Connection, after: String, most: Int
     ) throws -> [FileResult] {
-        try connection.repeatable {
+        try connection.repeatableStatement {
             try connection.query(
                 """
                 SELECT d.* FROM holdfast.deliver_left(\(run.runID)::uuid,

@@ -76,7 +76,8 @@ package struct DrainedPage: Sendable {
 
 /// The callback inbox: read in pages, each in a transaction of its own.
 package struct Inbox: Sendable {
-    package static let pageSize = 200
+    /// An application that marks a task of a page, or wants a job of it, waits for its transaction.
+    package static let pageSize = 20
     /// Bodies in one page; the one that passes it is the last.
     package static let pageLimitBytes: Int64 = 4 << 20
 

@@ -152,7 +152,7 @@ extension MoveResult {
     }
 }
 
-/// Writes what a run decided, with its credits, in the transaction that the caller has open.
+/// Writes what a run decided, with its credits.
 package struct Moves: Sendable {
     private let run: Run
 
@@ -161,14 +161,25 @@ package struct Moves: Sendable {
     /// Writes moves; what somebody else holds comes back as it was.
     ///
     /// - Parameters:
-    ///   - connection: In the transaction that the caller has open.
+    ///   - connection: Outside a transaction, so that what is locked is free at once.
     ///   - moves: One for each job.
     ///   - isPatient: Waits half a second for the moves' accounts: for those of one account, in a
     ///     transaction of their own.
     package func record(
         _ connection: borrowing Connection, _ moves: [Move], isPatient: Bool = false
     ) throws -> [MoveResult] {
-        guard !moves.isEmpty else { return [] }
+        moves.isEmpty ? [] : try write(connection, moves, isPatient: isPatient)
+    }
+
+    /// Has the server plan what `record` does, while nothing is locked: that takes it longer than
+    /// several moves.
+    package func prepare(_ connection: borrowing Connection) throws {
+        _ = try connection.repeatableStatement { try write(connection, [], isPatient: false) }
+    }
+
+    private func write(
+        _ connection: borrowing Connection, _ moves: [Move], isPatient: Bool
+    ) throws -> [MoveResult] {
         let json = JSON.write(.array(moves.map(\.json)))
         return try connection.query(
             """

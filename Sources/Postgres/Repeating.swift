@@ -12,10 +12,22 @@ extension Connection {
     package borrowing func repeatable<R>(
         attempts: Int = 5, _ body: () throws -> R
     ) throws -> R {
+        try again(attempts) { try transaction(.readWrite, body) }
+    }
+
+    /// The same for a body of one statement, which is a transaction by itself: what it locks is free
+    /// when the server is done with it, and not two messages later.
+    package borrowing func repeatableStatement<R>(
+        attempts: Int = 5, _ body: () throws -> R
+    ) throws -> R {
+        try again(attempts, body)
+    }
+
+    private borrowing func again<R>(_ attempts: Int, _ body: () throws -> R) throws -> R {
         var attempt = 1
         while true {
             do {
-                return try transaction(.readWrite, body)
+                return try body()
             } catch let error as PostgresError
                 where ["40P01", "40001", "55P03"].contains(error.sqlState) && attempt < attempts
             {

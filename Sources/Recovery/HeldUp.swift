@@ -10,8 +10,6 @@ struct HeldUpDecision {
     static let freeTries = 2
     /// Tries where another run is counting for the brakes.
     static let brakeTries = 20
-    /// Jobs of one account in one transaction.
-    static let accountBatch = 200
     /// How long one run waits for accounts in all.
     static let patience = Duration.seconds(5)
 
@@ -55,10 +53,11 @@ extension Polling {
             by: { $0.account ?? "" })
         let others = all.filter { $0.account == nil || $0.tries < HeldUpDecision.freeTries }
         let free = others.filter { $0.tries < HeldUpDecision.brakeTries }
-        for start in stride(from: 0, to: free.count, by: Self.batchSize) {
-            try write(
-                connection, Array(free[start..<min(start + Self.batchSize, free.count)]),
-                isPatient: false)
+        var left = free[...]
+        while !left.isEmpty {
+            let batch = Array(left.prefix(pace.size))
+            left = left.dropFirst(batch.count)
+            try write(connection, batch, isPatient: false)
         }
         var late = others.filter { $0.tries >= HeldUpDecision.brakeTries }
         for (_, ofAccount) in byAccount.sorted(by: { $0.key < $1.key }) {
@@ -77,7 +76,7 @@ extension Polling {
         var late: [HeldUpDecision] = []
         var left = ofAccount[...]
         while !left.isEmpty, patience > .zero, !wiring.shouldStop() {
-            let batch = Array(left.prefix(HeldUpDecision.accountBatch))
+            let batch = Array(left.prefix(pace.size))
             left = left.dropFirst(batch.count)
             let begun = ContinuousClock.now
             let known = heldUp.count
@@ -86,7 +85,7 @@ extension Polling {
             let again = heldUp[known...]
             late += again.filter { $0.account != nil }
             heldUp = heldUp[..<known] + again.filter { $0.account == nil }
-            if again.count == batch.count { break }
+            if again.count == batch.count, again.allSatisfy({ $0.account != nil }) { break }
         }
         return late + left
     }
@@ -95,9 +94,11 @@ extension Polling {
         _ connection: borrowing Connection, _ batch: [HeldUpDecision], isPatient: Bool
     ) throws {
         let moves = batch.map(\.decision.move)
-        let results = try connection.repeatable {
+        let begun = ContinuousClock.now
+        let results = try connection.repeatableStatement {
             try ledgerOfMoves.record(connection, moves, isPatient: isPatient)
         }
+        if !isPatient { pace.note(batch.count, took: .now - begun) }
         take(
             results, batch.map { (item: $0.item, decision: $0.decision) },
             Dictionary(

@@ -21,7 +21,7 @@ struct InboxDrain {
 
     /// What one look at a page came to.
     private enum Step {
-        case drained(through: Int64, DrainedPage, Refusals)
+        case drained([InboxCallback], DrainedPage)
         /// Keys have to be had first, with no row locked meanwhile.
         case needsKeys(of: String, isRenewal: Bool)
         case empty
@@ -45,9 +45,9 @@ struct InboxDrain {
                 guard case .published(let url) = wiring.proof.signer(provider)?.key else { return }
                 try ring.load(
                     provider, url: url, isRenewal: isRenewal, connection, into: &report)
-            case .drained(let through, let page, let refused):
-                last = through
-                refusals.add(refused)
+            case .drained(let callbacks, let page):
+                last = callbacks.last?.callbackID ?? last
+                refusals.add(try refused(connection, of: callbacks, page))
                 for (callbackID, problem) in page.setAside {
                     report.add(
                         .init(
@@ -67,7 +67,7 @@ struct InboxDrain {
 
     private func step(_ connection: borrowing Connection, after last: Int64) throws -> Step {
         let page = try inbox.page(connection, after: last)
-        guard let through = page.last?.callbackID else { return .empty }
+        guard !page.isEmpty else { return .empty }
         var readings: [CallbackReading] = []
         for callback in page {
             let received = InboxReading(callback, wiring.proof)
@@ -81,7 +81,13 @@ struct InboxDrain {
             }
             readings.append(received.reading(checks))
         }
-        let drained = try inbox.drain(connection, readings)
+        return .drained(page, try inbox.drain(connection, readings))
+    }
+
+    /// What was refused of a page; asked for after its transaction.
+    private func refused(
+        _ connection: borrowing Connection, of page: [InboxCallback], _ drained: DrainedPage
+    ) throws -> Refusals {
         var refused = Refusals()
         for callback in page { refused.read[callback.provider, default: 0] += 1 }
         if drained.counts["refused"] != nil {
@@ -91,7 +97,7 @@ struct InboxDrain {
                 refused.different[refusal.provider, default: 0] += refusal.different
             }
         }
-        return .drained(through: through, drained, refused)
+        return refused
     }
 }
 

@@ -5,7 +5,7 @@ package import Postgres
 /// Delivers jobs whose last file was stored while somebody else held the job or its account.
 package enum LeftDeliveries {
     /// Jobs in one transaction.
-    static let page = 100
+    static let page = 20
 
     package static func run(
         _ connection: borrowing Connection, _ wiring: Wiring

@@ -7,7 +7,7 @@ package import Providers
 /// watched after its deadline or after its end.
 package enum OrphanRecovery {
     /// Released moves settled in one transaction.
-    static let releasedPage = 500
+    static let releasedPage = 20
 
     package static func run(
         _ connection: borrowing Connection, _ wiring: Wiring, _ selection: Selection
@@ -15,7 +15,7 @@ package enum OrphanRecovery {
         var released = RunReport()
         let moves = Moves(run: wiring.run)
         while !wiring.shouldStop() {
-            let results = try connection.repeatable {
+            let results = try connection.repeatableStatement {
                 try moves.applyReleased(
                     connection, most: releasedPage, jobIDs: selection.jobIDs)
             }

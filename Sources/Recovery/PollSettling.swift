@@ -99,27 +99,37 @@ extension Polling {
         try record(connection)
     }
 
-    /// Settles a batch: moves, credits, evidence and the providers' state in one transaction.
+    /// Settles what was decided: moves, credits and evidence of a few jobs in each transaction, then
+    /// the providers' state, so that nobody waits for a provider's row with jobs and accounts locked.
     private mutating func record(_ connection: borrowing Connection) throws {
-        let batch = decided
-        let tallied = tallies
-        var opened: [(String, Duration)] = []
-        let results = try connection.repeatable {
-            opened = []
-            let results = try ledgerOfMoves.record(connection, batch.map(\.decision.move))
-            for (provider, tally) in tallied.sorted(by: { $0.key < $1.key }) {
-                if let pause = try limits.note(connection, provider: provider, tally) {
-                    opened.append((provider, pause))
-                }
+        while !decided.isEmpty {
+            let batch = Array(decided.prefix(pace.size))
+            let begun = ContinuousClock.now
+            let results = try connection.repeatableStatement {
+                try ledgerOfMoves.record(connection, batch.map(\.decision.move))
             }
-            return results
+            pace.note(batch.count, took: .now - begun)
+            decided.removeFirst(batch.count)
+            take(
+                results, batch,
+                Dictionary(
+                    batch.map { ($0.item.jobID, $0.decision) },
+                    uniquingKeysWith: { first, _ in first }))
         }
-        decided = []
-        tallies = [:]
         oldestDecision = nil
-        let outcomes = Dictionary(
-            batch.map { ($0.item.jobID, $0.decision) }, uniquingKeysWith: { first, _ in first })
-        take(results, batch, outcomes)
+        try noteAnswers(connection)
+    }
+
+    /// Writes down how the providers answered since the last time.
+    private mutating func noteAnswers(_ connection: borrowing Connection) throws {
+        var opened: [(String, Duration)] = []
+        for (provider, tally) in tallies.sorted(by: { $0.key < $1.key }) {
+            let pause = try connection.repeatableStatement {
+                try limits.note(connection, provider: provider, tally)
+            }
+            tallies[provider] = nil
+            if let pause { opened.append((provider, pause)) }
+        }
         for (provider, pause) in opened {
             leftAlone.insert(provider)
             report.add(

@@ -11,7 +11,8 @@ import Providers
 /// hangs for its whole request time holds up nobody else. No request is made while a transaction is
 /// open.
 struct Polling: ~Copyable {
-    /// Decisions are written when so many wait, or the oldest has waited so long.
+    /// Decisions are written when so many wait, or the oldest has waited so long; a few in each
+    /// transaction.
     static let batchSize = 200
     static let batchDelay = Duration.milliseconds(150)
     /// How long a run that is stopped waits for what it cannot take back.
@@ -38,6 +39,10 @@ struct Polling: ~Copyable {
     var nextTag = 0
     var decided: [(item: WorkItem, decision: Decision)] = []
     var oldestDecision: ContinuousClock.Instant?
+    /// How many of them one transaction writes.
+    var pace = BatchPace()
+    /// The server has planned what is written, with nothing locked.
+    var isPrepared = false
     /// Decisions about jobs whose account or row somebody else holds.
     var heldUp: [HeldUpDecision] = []
     /// When they are tried again.
@@ -199,6 +204,10 @@ struct Polling: ~Copyable {
         let found = Set(claim.items.map(\.provider))
         lively = found.union(underWay.keys).union(lively.subtracting(rooms.map(\.0)))
         for item in claim.items { try begin(item, connection) }
+        if !claim.items.isEmpty, !isPrepared {
+            try ledgerOfMoves.prepare(connection)
+            isPrepared = true
+        }
         // After a suspect comes everything else, and after that the next suspect.
         if suspect != nil || (isSuspectsTurn && held.isEmpty) { return (true, false) }
         if claim.isThrottled { nextClaim = .now + Self.bucketPause }

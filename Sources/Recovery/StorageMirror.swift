@@ -71,6 +71,8 @@ package struct StorageMirror: ~Copyable {
     /// The run has given its place up, and only ends what it has begun.
     var hasLeftPlace = false
     var claims = FileClaims.first
+    /// The server has planned what a delivery does, with nothing locked.
+    private var isPrepared = false
     /// The only file under way is one that earlier runs did not survive.
     var holdsSuspect = false
     var tally = FileTally()
@@ -160,6 +162,11 @@ package struct StorageMirror: ~Copyable {
         if claim.ordinaryItems < room { taken.formUnion(named) }
         report(setAside: claim.setAside)
         begin(claim.items)
+        // While the first bytes are on their way: deliveries are moves.
+        if !claim.items.isEmpty, !isPrepared {
+            try Moves(run: wiring.run).prepare(connection)
+            isPrepared = true
+        }
         holdsSuspect = claim.isSuspect
         claims = claims.next(after: claim, room: room)
     }

@@ -55,7 +55,9 @@ END $$;
 -- nothing. Returns what was really done: a late charge that the account cannot pay is a waiver.
 CREATE FUNCTION holdfast.settle(resolutions holdfast.resolution[])
 RETURNS TABLE (job_id text, action text, amount bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp
+-- Planned once in a connection: planning anew costs more than it saves, while rows are locked.
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     due resolution[];
@@ -128,22 +130,34 @@ BEGIN
         WHERE r.action = 'capture' AND r.amount < j.credits;
 END $$;
 
--- Takes the brakes' lock to the end of the transaction, so that two hosts cannot both use what is left.
--- Whoever comes here holds accounts that the application may want: false after a moment.
-CREATE FUNCTION holdfast.take_brakes() RETURNS boolean
+-- Takes the brakes' lock to the end of the transaction, so that two hosts cannot both use what is left;
+-- false when somebody else has it all the while. Whoever waits here holds nothing that an application
+-- may want, or waits for a moment only.
+CREATE FUNCTION holdfast.take_brakes(most text DEFAULT '100ms') RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp SET lock_timeout = '100ms' AS $$
 BEGIN
+    PERFORM set_config('lock_timeout', most, true);
     PERFORM 1 FROM brake_lock FOR NO KEY UPDATE;
     RETURN true;
 EXCEPTION WHEN lock_not_available THEN
     RETURN false;
 END $$;
 
+-- The same without waiting, for whoever holds accounts already.
+CREATE FUNCTION holdfast.try_brakes() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM 1 FROM brake_lock FOR NO KEY UPDATE SKIP LOCKED;
+    RETURN FOUND;
+END $$;
+
 -- Which of these automatic resolutions the brakes stop, counted over the last hour and all hosts. The
 -- caller has the brakes' lock.
 CREATE FUNCTION holdfast.braked(resolutions holdfast.resolution[])
 RETURNS TABLE (job_id text, reason text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp
+-- Planned once in a connection: planning anew costs more than it saves, while rows are locked.
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     now_ timestamptz := clock();
@@ -153,23 +167,22 @@ DECLARE
 BEGIN
     DELETE FROM brake_use WHERE minute < now_ - interval '2 hours';
     FOR one IN
-        SELECT r.job_id, r.amount, j.account_id, j.provider, j.kind, j.model
+        SELECT r.job_id, r.amount, j.account_id, j.provider,
+            policy_value('brake_jobs', j.provider, j.kind, j.model) AS job_limits,
+            policy_value('brake_credits', j.provider, j.kind, j.model) AS credit_limits
         FROM unnest(resolutions) r JOIN job j ON j.job_id = r.job_id
         ORDER BY r.job_id
     LOOP
         stopped := NULL;
         FOR part IN
-            SELECT s.scope, s.subject,
-                brake_limit(policy_value('brake_jobs', one.provider, one.kind, one.model), s.scope)
-                    AS job_limit,
-                brake_limit(policy_value('brake_credits', one.provider, one.kind, one.model), s.scope)
-                    AS credit_limit,
-                (SELECT coalesce(sum(u.jobs), 0) FROM brake_use u WHERE u.scope = s.scope
-                    AND u.subject = s.subject AND u.minute > now_ - interval '1 hour') AS jobs,
-                (SELECT coalesce(sum(u.credits), 0) FROM brake_use u WHERE u.scope = s.scope
-                    AND u.subject = s.subject AND u.minute > now_ - interval '1 hour') AS credits
+            SELECT s.scope, s.subject, brake_limit(one.job_limits, s.scope) AS job_limit,
+                brake_limit(one.credit_limits, s.scope) AS credit_limit, used.jobs, used.credits
             FROM (VALUES ('account', one.account_id), ('provider', one.provider), ('total', ''))
                 AS s (scope, subject)
+            CROSS JOIN LATERAL (SELECT coalesce(sum(u.jobs), 0) AS jobs,
+                    coalesce(sum(u.credits), 0) AS credits
+                FROM brake_use u WHERE u.scope = s.scope
+                    AND u.subject = s.subject AND u.minute > now_ - interval '1 hour') used
         LOOP
             IF part.jobs + 1 > part.job_limit THEN
                 stopped := format('brake_jobs: %s %s has had %s automatic voids, refunds and late charges within the hour, the limit is %s',
@@ -263,11 +276,16 @@ $$;
 -- job that is set aside is the command for a person.
 CREATE FUNCTION holdfast.apply_moves(moves holdfast.move[], automatic boolean)
 RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp
+-- Planned once in a connection: planning anew costs more than it saves, while rows are locked.
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     now_ timestamptz := clock();
     going move[];
+    lost move[];
+    lost_ids text[];
+    verdicts text[];
     wanted resolution[];
     counted resolution[];
     held_back text[];
@@ -285,29 +303,37 @@ BEGIN
         WHERE m.reading IS NOT NULL AND judge_move(j, m) IN ('go', 'postponed')), now_);
 
     -- Rule 7: the row decides, not what was read before the provider was asked.
-    SELECT array_agg(m) INTO going FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
-    WHERE judge_move(j, m) = 'go';
-    RETURN QUERY SELECT m.job_id, judge_move(j, m), NULL::text, NULL::bigint, NULL::text
-        FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
-        WHERE judge_move(j, m) <> 'go';
+    SELECT array_agg(o.m) FILTER (WHERE o.verdict = 'go'),
+        array_agg(o.m) FILTER (WHERE o.verdict <> 'go'),
+        array_agg((o.m).job_id) FILTER (WHERE o.verdict <> 'go'),
+        array_agg(o.verdict) FILTER (WHERE o.verdict <> 'go')
+    INTO going, lost, lost_ids, verdicts
+    FROM (SELECT m, judge_move(j, m) AS verdict
+        FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id OFFSET 0) o;
 
     -- What is put off is free at once, and as if it had not been claimed. Whoever comes too late with
     -- its answer has not crashed either.
-    UPDATE job j SET
-        lease_owner = CASE v.verdict WHEN 'postponed' THEN NULL ELSE j.lease_owner END,
-        lease_until = CASE v.verdict WHEN 'postponed' THEN NULL ELSE j.lease_until END,
-        claims = CASE WHEN v.verdict = 'postponed' THEN 0 ELSE greatest(j.claims - v.is_late, 0) END,
-        is_resting = CASE v.verdict WHEN 'postponed' THEN v.rests ELSE j.is_resting END,
-        next_poll_at = CASE WHEN v.verdict = 'lease_lost' THEN j.next_poll_at
-            WHEN v.rests THEN now_ + rest
-            WHEN v.cause IS NULL THEN now_ + interval '15 seconds'
-            ELSE now_ + coalesce(v.wait, interval '5 minutes') END
-    FROM (SELECT m.job_id, m.cause, m.wait, judge_move(o, m) AS verdict,
-            (m.token < o.lease_token)::integer AS is_late,
-            m.reading = 'unreadable' AND is_unreadable(o.provider, m.family) AS rests
-        FROM unnest(moves) m JOIN job o ON o.job_id = m.job_id
-        WHERE m.token <= o.lease_token) v
-    WHERE j.job_id = v.job_id AND v.verdict IN ('postponed', 'lease_lost');
+    IF lost IS NOT NULL THEN
+        RETURN QUERY SELECT l.job_id, l.verdict, NULL::text, NULL::bigint, NULL::text
+            FROM unnest(lost_ids, verdicts) l (job_id, verdict);
+        UPDATE job j SET
+            lease_owner = CASE v.verdict WHEN 'postponed' THEN NULL ELSE j.lease_owner END,
+            lease_until = CASE v.verdict WHEN 'postponed' THEN NULL ELSE j.lease_until END,
+            claims = CASE WHEN v.verdict = 'postponed' THEN 0
+                ELSE greatest(j.claims - v.is_late, 0) END,
+            is_resting = CASE v.verdict WHEN 'postponed' THEN v.rests ELSE j.is_resting END,
+            next_poll_at = CASE WHEN v.verdict = 'lease_lost' THEN j.next_poll_at
+                WHEN v.rests THEN now_ + rest
+                WHEN v.cause IS NULL THEN now_ + interval '15 seconds'
+                ELSE now_ + coalesce(v.wait, interval '5 minutes') END
+        FROM (SELECT m.job_id, m.cause, m.wait, l.verdict,
+                (m.token < o.lease_token)::integer AS is_late,
+                m.reading = 'unreadable' AND is_unreadable(o.provider, m.family) AS rests
+            FROM unnest(lost) m JOIN unnest(lost_ids, verdicts) l (job_id, verdict)
+                ON l.job_id = m.job_id JOIN job o ON o.job_id = m.job_id
+            WHERE m.token <= o.lease_token) v
+        WHERE j.job_id = v.job_id AND v.verdict IN ('postponed', 'lease_lost');
+    END IF;
 
     -- The money that the moves call for, less what a brake stops.
     SELECT array_agg(ROW(m.job_id, c.action, c.amount, coalesce(m.error_code, m.new_state))::resolution)
@@ -318,7 +344,7 @@ BEGIN
     IF automatic THEN
         SELECT array_agg(r) INTO counted FROM unnest(wanted) r JOIN job j ON j.job_id = r.job_id
         WHERE r.action IN ('void', 'refund', 'charge') AND NOT j.brake_released;
-        IF counted IS NOT NULL AND NOT take_brakes() THEN
+        IF counted IS NOT NULL AND NOT try_brakes() THEN
             SELECT array_agg(r.job_id) INTO later FROM unnest(counted) r;
             SELECT array_agg(m) INTO going FROM unnest(going) m WHERE m.job_id <> ALL (later);
             SELECT array_agg(r) INTO wanted FROM unnest(wanted) r WHERE r.job_id <> ALL (later);

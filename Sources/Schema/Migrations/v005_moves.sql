@@ -38,6 +38,18 @@ BEGIN
             AND (c.action IS NULL OR coalesce(j.account_id = ANY (held), false)));
 END $$;
 
+-- Waits for the brakes when one of these moves will ask for them.
+CREATE FUNCTION holdfast.await_brakes(moves holdfast.move[], most text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
+            CROSS JOIN LATERAL credit_action(j, m.new_state, m.files) c
+            WHERE m.new_state IS NOT NULL AND NOT j.brake_released
+                AND c.action IN ('void', 'refund', 'charge')) THEN
+        PERFORM take_brakes(most);
+    END IF;
+END $$;
+
 -- Applies moves that nobody is waiting for. What the application or a person holds comes back as
 -- 'locked', with the account in `detail`, and keeps its lease: nothing waits for it here, and nothing
 -- is held while something else is waited for. A move that the database refuses is 'refused', the job
@@ -53,10 +65,18 @@ DECLARE
     is_whole boolean := true;
     complaint text;
 BEGIN
+    -- Whoever waited for its account waits a moment for the brakes; others have them already, if any.
+    IF patient THEN
+        PERFORM await_brakes(moves, '30ms');
+    END IF;
     RETURN QUERY SELECT m.job_id, 'locked', NULL::text, NULL::bigint, j.account_id
         FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id WHERE m.job_id <> ALL (ours);
     SELECT array_agg(m) INTO going FROM unnest(moves) m WHERE m.job_id = ANY (ours);
     IF going IS NULL THEN
+        -- Nothing to do is a way to have it planned, before anything is locked.
+        IF cardinality(moves) = 0 THEN
+            PERFORM FROM apply_moves(moves, true);
+        END IF;
         RETURN;
     END IF;
     BEGIN

@@ -190,6 +190,7 @@ DECLARE
     holder text;
     waiting boolean;
     is_new boolean;
+    known_since timestamptz;
 BEGIN
     PERFORM require(is_task_id(mark_submitted.task_id),
         'mark_submitted: the task id must be 1 to 500 bytes');
@@ -203,7 +204,7 @@ BEGIN
     ON CONFLICT (provider, task_id) DO NOTHING;
     is_new := FOUND;
     IF NOT is_new THEN
-        SELECT t.job_id INTO holder FROM task t
+        SELECT t.job_id, t.created_at INTO holder, known_since FROM task t
         WHERE t.provider = j.provider AND t.task_id = mark_submitted.task_id;
         IF holder <> j.job_id THEN
             RAISE EXCEPTION 'task % of % belongs to job %, not to job %',
@@ -212,8 +213,11 @@ BEGIN
         END IF;
     END IF;
 
-    -- Callbacks that came before the task id was known are matched now.
-    PERFORM pg_advisory_xact_lock(callback_lock(j.provider, mark_submitted.task_id));
+    -- Callbacks that came before the task id was known are matched now. Whoever reads one at this
+    -- moment has seen a task that was there for a while, and is not waited for.
+    IF is_new OR known_since > clock() - interval '5 seconds' THEN
+        PERFORM pg_advisory_xact_lock(callback_lock(j.provider, mark_submitted.task_id));
+    END IF;
     UPDATE callback SET result = 'matched', job_id = j.job_id
     WHERE result = 'unmatched' AND provider = j.provider
         AND candidates = ARRAY[mark_submitted.task_id];

@@ -150,6 +150,22 @@ CREATE TYPE holdfast.work_item AS (
 CREATE FUNCTION holdfast.describe_work(wanted text[], now_ timestamptz)
 RETURNS SETOF holdfast.work_item
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+-- Each threshold once for all jobs of an offer: the look-ups cost more than everything else.
+    WITH jobs AS MATERIALIZED (
+        SELECT w.place, j AS job, j.provider, j.kind, j.model
+        FROM unnest(wanted) WITH ORDINALITY AS w (job_id, place) JOIN job j USING (job_id)
+    ), offers AS MATERIALIZED (
+        SELECT o.provider, o.kind, o.model,
+            policy_interval('deadline', o.provider, o.kind, o.model) AS deadline,
+            policy_interval('watch_window', o.provider, o.kind, o.model) AS watch_window,
+            policy_interval('stuck_after', o.provider, o.kind, o.model) AS stuck_after,
+            policy_interval('poll_backoff_max', o.provider, o.kind, o.model) AS backoff_max,
+            policy_interval('unsubmitted_after', o.provider, o.kind, o.model) AS unsubmitted_after,
+            policy_value('retrigger_attempts', o.provider, o.kind, o.model)::integer
+                AS retrigger_attempts,
+            policy_value('on_silence', o.provider, o.kind, o.model) AS on_silence
+        FROM (SELECT DISTINCT provider, kind, model FROM jobs) o
+    )
     SELECT j.job_id, j.lease_token, j.revision, j.provider, j.model, j.kind, j.state, j.error_code,
         j.endpoint, t.task_id, coalesce(t.endpoint, j.endpoint),
         (SELECT count(*)::integer FROM task o
@@ -157,29 +173,25 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
         (extract(epoch FROM j.created_at) * 1000000)::bigint,
         j.submitting_at IS NOT NULL, coalesce(j.last_heartbeat_at > j.created_at, false),
         j.attempts, j.retriggers, j.silences, j.refusals,
-        coalesce(j.submitted_at, j.created_at)
-            + policy_interval('deadline', j.provider, j.kind, j.model) <= now_,
-        coalesce(j.watch_until <= now_ AND j.watch_until + lost_time(j.provider,
-            coalesce(j.unheard_family, t.endpoint, j.endpoint, ''), j.watch_until
-                - policy_interval('watch_window', j.provider, j.kind, j.model), now_) <= now_, false),
+        coalesce(j.submitted_at, j.created_at) + o.deadline <= now_,
+        CASE WHEN j.watch_until <= now_ THEN j.watch_until + lost_time(j.provider,
+            coalesce(j.unheard_family, t.endpoint, j.endpoint, ''),
+            j.watch_until - o.watch_window, now_) <= now_ ELSE false END,
         j.expected_outputs,
-        (extract(epoch FROM policy_interval('stuck_after', j.provider, j.kind, j.model))
-            * 1000000)::bigint,
-        (extract(epoch FROM policy_interval('poll_backoff_max', j.provider, j.kind, j.model))
-            * 1000000)::bigint,
-        (extract(epoch FROM policy_interval('unsubmitted_after', j.provider, j.kind, j.model))
-            * 1000000)::bigint,
-        policy_value('retrigger_attempts', j.provider, j.kind, j.model)::integer,
-        policy_value('on_silence', j.provider, j.kind, j.model),
+        (extract(epoch FROM o.stuck_after) * 1000000)::bigint,
+        (extract(epoch FROM o.backoff_max) * 1000000)::bigint,
+        (extract(epoch FROM o.unsubmitted_after) * 1000000)::bigint,
+        o.retrigger_attempts, o.on_silence,
         (extract(epoch FROM now_ - j.unheard_since) * 1000000)::bigint,
         (extract(epoch FROM now_) * 1000000)::bigint
-    FROM unnest(wanted) WITH ORDINALITY AS w (job_id, place)
-    JOIN job j USING (job_id)
+    FROM jobs
+    JOIN offers o ON o.provider = jobs.provider AND o.kind = jobs.kind AND o.model = jobs.model
+    CROSS JOIN LATERAL (SELECT (jobs.job).*) j
     LEFT JOIN LATERAL (
         SELECT o.task_id, o.endpoint FROM task o
         WHERE o.job_id = j.job_id AND o.provider = j.provider AND o.finished_at IS NULL
         ORDER BY o.polled_at NULLS FIRST, o.created_at, o.task_id LIMIT 1) t ON true
-    ORDER BY w.place
+    ORDER BY jobs.place
 $$;
 
 -- The ids of due jobs, for `claim_jobs`: at most `most`, of those that have been due for longest ten
@@ -465,11 +477,15 @@ CREATE FUNCTION holdfast.record_moves(
 RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    given move[] := ARRAY(SELECT m FROM jsonb_populate_recordset(NULL::move, record_moves.moves) m);
 BEGIN
     PERFORM act_as(record_moves.command, run, clock_offset);
-    RETURN QUERY SELECT a.* FROM apply_automatic(
-        ARRAY(SELECT m FROM jsonb_populate_recordset(NULL::move, record_moves.moves) m),
-        patient) a;
+    -- Runs wait for each other here, while they hold nothing that an application may want.
+    IF NOT patient THEN
+        PERFORM await_brakes(given, '100ms');
+    END IF;
+    RETURN QUERY SELECT a.* FROM apply_automatic(given, patient) a;
 END $$;
 
 -- Moves that a brake had stopped and a person released.

@@ -416,6 +416,10 @@ DECLARE
     ours text[];
     locked text[];
 BEGIN
+    -- A lost file may bring credits back: the brakes are waited for while nothing else is held.
+    IF EXISTS (SELECT FROM asset a WHERE a.job_id = ANY (wanted) AND a.state = 'lost') THEN
+        PERFORM take_brakes();
+    END IF;
     -- Of two runs that store the last two files of a job, one has its row and sees both, or leaves it.
     SELECT array_agg(l.job_id) INTO ours FROM (
         SELECT j.job_id FROM job j JOIN account a ON a.account_id = j.account_id

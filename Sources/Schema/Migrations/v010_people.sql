@@ -325,7 +325,7 @@ END $$;
 CREATE FUNCTION holdfast.refused_advice(wanted text) RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
-    RETURN (SELECT format('holdfast job refund %s --reason TEXT', shell_word(wanted))
+    RETURN (SELECT format('holdfast job refund %s --reason TEXT  # TEXT: why', shell_word(wanted))
         FROM asset a WHERE a.job_id = wanted AND a.state = 'pending' AND a.refused_since IS NOT NULL
         ORDER BY a.ordinal LIMIT 1);
 END $$;

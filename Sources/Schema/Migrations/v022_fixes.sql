@@ -181,7 +181,7 @@ DECLARE
     is_released boolean := (SELECT j.brake_released FROM job j WHERE j.job_id = p.job_id);
 BEGIN
     IF p.action IN ('void', 'refund', 'close_hold') AND NOT is_released THEN
-        IF NOT take_brakes() THEN
+        IF NOT take_brakes('30ms') THEN
             outcome := 'busy';
             RETURN;
         END IF;
