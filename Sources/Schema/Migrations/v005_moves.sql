@@ -152,3 +152,50 @@ BEGIN
     SELECT g.job_id, g.account_id, (extract(epoch FROM now_ - g.held_up_since) * 1000000)::bigint
     FROM given_back g WHERE g.is_news ORDER BY g.job_id;
 END $$;
+
+-- Applies what a run decided, as its own actor and clock. `patient` is for moves of one account that
+-- was held by somebody else again and again, in a transaction of their own.
+CREATE FUNCTION holdfast.record_moves(
+    run uuid, command text, clock_offset interval, moves jsonb, patient boolean DEFAULT false)
+RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    given move[] := ARRAY(SELECT m FROM jsonb_populate_recordset(NULL::move, record_moves.moves) m);
+BEGIN
+    PERFORM act_as(record_moves.command, run, clock_offset);
+    -- Runs wait for each other here, while they hold nothing that an application may want.
+    IF NOT patient THEN
+        PERFORM await_brakes(given, '100ms');
+    END IF;
+    RETURN QUERY SELECT a.* FROM apply_automatic(given, patient) a;
+END $$;
+
+-- Moves that a brake had stopped and a person released.
+CREATE FUNCTION holdfast.apply_released(
+    run uuid, command text, clock_offset interval, most integer, jobs text[])
+RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text, new_state text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    moves move[];
+BEGIN
+    PERFORM act_as(apply_released.command, run, clock_offset);
+    -- What somebody else holds, the job or its account, is left for later.
+    SELECT array_agg(jsonb_populate_record(NULL::move, p.pending_move)) INTO moves
+    FROM (SELECT j.pending_move FROM job j JOIN account a ON a.account_id = j.account_id
+        WHERE j.pending_move IS NOT NULL AND j.blocked IS NULL
+            AND (cardinality(jobs) = 0 OR j.job_id = ANY (jobs))
+            AND (j.lease_until IS NULL OR j.lease_until <= clock())
+        ORDER BY j.job_id LIMIT most FOR NO KEY UPDATE OF a, j SKIP LOCKED) p;
+    FOR job_id, outcome, action, amount, detail, new_state IN
+        SELECT a.*, m.new_state FROM apply_automatic(moves) a
+        JOIN unnest(moves) m ON m.job_id = a.job_id
+    LOOP
+        -- A move that lost to something else meanwhile is over.
+        UPDATE job j SET pending_move = NULL, brake_released = false
+        WHERE j.job_id = apply_released.job_id AND apply_released.outcome <> 'locked'
+            AND j.pending_move IS NOT NULL AND j.blocked IS NULL;
+        RETURN NEXT;
+    END LOOP;
+END $$;

@@ -480,22 +480,3 @@ BEGIN
             AND u.held_up_since <= clock() - interval '5 minutes'
         RETURNING u.job_id, 'held_up', NULL::text, NULL::bigint, j.account_id;
 END $$;
-
--- When something that all hosts share was last looked after.
-CREATE TABLE holdfast.upkeep (
-    name text PRIMARY KEY,
-    done_at timestamptz NOT NULL
-);
-
--- Whether it is time for a piece of upkeep; whoever is told yes does it, and nobody else for a while.
-CREATE FUNCTION holdfast.take_turn(wanted text, every interval, run uuid, clock_offset interval)
-RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-BEGIN
-    PERFORM act_as('storage-mirrorer', run, clock_offset);
-    INSERT INTO upkeep AS u (name, done_at) VALUES (wanted, clock())
-    ON CONFLICT (name) DO UPDATE SET done_at = excluded.done_at
-        -- A turn in the future was taken under a false clock.
-        WHERE u.done_at <= excluded.done_at - every OR u.done_at > excluded.done_at + every;
-    RETURN FOUND;
-END $$;
