@@ -127,7 +127,10 @@ import Testing
     @Test func `while a run has a suspect in hand, others look after everything else`() throws {
         let books = try Books()
         try openSuspects(books)
-        try books.run("UPDATE holdfast.job SET claims = 4 WHERE job_id = 'j4'", role: nil)
+        try books.run(
+            "UPDATE holdfast.job SET claims = 4, lease_until = now() WHERE job_id = 'j4'",
+            role: nil)
+        try add(books, .killed, 12, -1)
         // The one with the fewest claims comes first.
         #expect(try claim(books, RunIDs.first) == ["j5"])
         #expect(try claim(books, RunIDs.second) == ["j1", "j2", "j3"])
