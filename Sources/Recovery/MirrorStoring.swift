@@ -286,6 +286,8 @@ extension StorageMirror {
             case "refreshed":
                 report.count(word)
                 wiring.tell("file \(result.jobID)/\(result.ordinal ?? 0): \(word)")
+            // Of no file: a delivery that the database refused.
+            case "refused" where result.ordinal == nil: report.take(delivery: result)
             case "stored", "lost", "retry", "refused":
                 report.count(word)
             case "set_aside", "refused_everywhere": tell(refused: result)
