@@ -7,20 +7,38 @@ package enum LeftDeliveries {
     /// Jobs in one transaction.
     static let page = 20
 
+    /// How long the end of a run tries again what somebody else holds; other runs do for moments.
+    package static let patience = Duration.milliseconds(500)
+    private static let pause = Duration.milliseconds(50)
+
+    /// - Parameter patience: For how long jobs that somebody holds are tried again.
     package static func run(
-        _ connection: borrowing Connection, _ wiring: Wiring
+        _ connection: borrowing Connection, _ wiring: Wiring, patience: Duration = .zero
     ) throws -> RunReport {
         var report = RunReport()
+        let until = ContinuousClock.now + patience
+        while try pass(connection, wiring, into: &report), .now < until, !wiring.shouldStop() {
+            Pause.wait(pause)
+        }
+        return report
+    }
+
+    /// Goes through all of them once; returns whether somebody holds one.
+    private static func pass(
+        _ connection: borrowing Connection, _ wiring: Wiring, into report: inout RunReport
+    ) throws -> Bool {
         let files = Files(run: wiring.run)
         var after = ""
+        var isHeld = false
         while !wiring.shouldStop() {
             let results = try files.deliverLeft(connection, after: after, most: page)
             for result in results { report.take(delivery: result) }
+            if results.contains(where: { $0.outcome == "locked" }) { isHeld = true }
             let looked = results.filter { $0.outcome == "looked_at" }
             guard looked.count == page, let last = looked.last else { break }
             after = last.jobID
         }
-        return report
+        return isHeld
     }
 }
 

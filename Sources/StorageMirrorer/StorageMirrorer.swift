@@ -35,6 +35,8 @@ struct StorageMirrorer: MinutelyCommand {
             guard job.hasWork || !selection.jobIDs.isEmpty else { return RunReport() }
             var report = try LeftDeliveries.run(connection, wiring)
             report.merge(try StorageMirror(wiring, target, selection).run(connection))
+            report.merge(
+                try LeftDeliveries.run(connection, wiring, patience: LeftDeliveries.patience))
             return report
         }
     }
