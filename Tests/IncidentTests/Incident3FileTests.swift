@@ -289,6 +289,13 @@ import Testing
         for n in 1...20 { try line.open("job-\(n)", outputs: 3, taskID: "task-\(n)") }
         _ = try await line.run("stuck-sweeper", offset: "+6m")
         _ = try await line.twoHosts("storage-mirrorer", offset: "+6m")
+        #expect(
+            try line.text(
+                """
+                SELECT coalesce(string_agg(concat_ws(' ', job_id, ordinal, state, attempts, claims,
+                    lease_until, error_message), '; '), '')
+                FROM holdfast.asset WHERE state <> 'stored'
+                """) == "")
         for n in 1...20 {
             try line.checkDelivered("job-\(n)", task: "task-\(n)")
             for ordinal in 0..<3 { #expect(try line.asked("files", "task-\(n)/\(ordinal)") == 1) }
