@@ -307,10 +307,27 @@ package struct Files: Sendable {
     }
 
     /// Writes steps, in one statement, with the deliveries and credits that follow from them.
+    ///
+    /// A step that the database refuses is found by halves: its job waits for a person (`unwritable`,
+    /// and `refused` for the job), and the others are written. Where a person waits for the file, it
+    /// is thrown.
     package func record(
         _ connection: borrowing Connection, _ steps: [FileStep]
     ) throws -> [FileResult] {
         guard !steps.isEmpty else { return [] }
+        guard purpose == .delivery else { return try write(connection, steps) }
+        var refused: [FileResult] = []
+        let written = try connection.bisecting(steps) {
+            try write(connection, $0)
+        } refused: { step, error in
+            refused += try refuse(connection, step, error.description)
+        }
+        return written.flatMap(\.self) + refused
+    }
+
+    private func write(
+        _ connection: borrowing Connection, _ steps: [FileStep]
+    ) throws -> [FileResult] {
         let json = JSON.write(.array(steps.map(\.json)))
         return try connection.repeatableStatement {
             try connection.query(
@@ -321,6 +338,18 @@ package struct Files: Sendable {
                 """
             ).map { try FileResult($0, ordinal: try $0.optionalInt("ordinal")) }
         }
+    }
+
+    private func refuse(
+        _ connection: borrowing Connection, _ step: FileStep, _ complaint: String
+    ) throws -> [FileResult] {
+        let item = step.item
+        return try connection.query(
+            """
+            SELECT r.* FROM holdfast.refuse_file(\(run.runID)::uuid, \(run.clockOffset)::interval,
+                \(item.jobID), \(item.ordinal)::integer, \(item.token)::bigint, \(complaint)) r
+            """
+        ).map { try FileResult($0, ordinal: try $0.optionalInt("ordinal")) }
     }
 
     /// Delivers a page of jobs, behind `after`, that had to be left because somebody else held them.

@@ -47,19 +47,26 @@ extension Connection {
     ///   - refused: Told of each row that was left out, and why.
     /// - Returns: What each call that held returned.
     package borrowing func repeatable<Row, R>(
-        _ rows: [Row], write: ([Row]) throws -> R, refused: (Row, PostgresError) -> Void
+        _ rows: [Row], write: ([Row]) throws -> R, refused: (Row, PostgresError) throws -> Void
+    ) throws -> [R] {
+        try bisecting(rows, write: { rows in try repeatable { try write(rows) } }, refused: refused)
+    }
+
+    /// The same for a `write` that is a transaction by itself.
+    package borrowing func bisecting<Row, R>(
+        _ rows: [Row], write: ([Row]) throws -> R, refused: (Row, PostgresError) throws -> Void
     ) throws -> [R] {
         do {
-            return [try repeatable { try write(rows) }]
+            return [try write(rows)]
         } catch let error as PostgresError where error.isRowTrouble {
             guard rows.count > 1 else {
                 guard let row = rows.first else { throw error }
-                refused(row, error)
+                try refused(row, error)
                 return []
             }
             let half = rows.count / 2
-            return try repeatable(Array(rows[..<half]), write: write, refused: refused)
-                + repeatable(Array(rows[half...]), write: write, refused: refused)
+            return try bisecting(Array(rows[..<half]), write: write, refused: refused)
+                + bisecting(Array(rows[half...]), write: write, refused: refused)
         }
     }
 }

@@ -164,13 +164,13 @@ extension StorageMirror {
 
     /// Forgets the files whose leases are lost.
     private mutating func forgetLost(_ results: [FileResult]) {
-        for result in results where result.outcome == "lease_lost" {
+        for result in results where ["lease_lost", "unwritable"].contains(result.outcome) {
             let name = "\(result.jobID)/\(result.ordinal ?? -1)"
             guard let landing = landings.removeValue(forKey: name) else { continue }
             drop(landing)
             landing.stop()
             landing.upload = nil
-            report.count("lease_lost")
+            if result.outcome == "lease_lost" { report.count("lease_lost") }
         }
     }
 
@@ -283,7 +283,10 @@ extension StorageMirror {
     /// Counts and tells what became of steps.
     private mutating func note(_ results: [FileResult], of steps: [FileStep], _ word: String) {
         let kept = Set(
-            results.filter { $0.ordinal != nil && $0.outcome != "lease_lost" }
+            results
+                .filter {
+                    $0.ordinal != nil && !["lease_lost", "unwritable"].contains($0.outcome)
+                }
                 .map { "\($0.jobID)/\($0.ordinal ?? 0)" })
         for step in steps {
             switch step.kind {
@@ -297,7 +300,7 @@ extension StorageMirror {
         }
         for result in results {
             switch result.outcome {
-            case "begun", "complete", "slow": break
+            case "begun", "complete", "slow", "unwritable": break
             case "refreshed":
                 report.count(word)
                 wiring.tell("file \(result.jobID)/\(result.ordinal ?? 0): \(word)")

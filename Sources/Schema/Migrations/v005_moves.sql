@@ -125,6 +125,33 @@ EXCEPTION WHEN OTHERS THEN
     END IF;
 END $$;
 
+-- Sets the job of a file aside whose step the database refuses: 'unwritable' for the file, which is due
+-- again when a person frees the job, and 'refused' for the job, with what was wrong.
+CREATE FUNCTION holdfast.refuse_file(
+    run uuid, clock_offset interval, wanted text, file integer, with_token bigint, complaint text)
+RETURNS TABLE (job_id text, ordinal integer, outcome text, action text, amount bigint, detail text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    reason text := format('what became of file %s could not be written: %s', file, left(complaint, 500));
+BEGIN
+    PERFORM act_as('storage-mirrorer', run, clock_offset);
+    BEGIN
+        UPDATE asset a SET lease_owner = NULL, lease_until = NULL, claims = 0, error_message = reason
+        WHERE a.job_id = wanted AND a.ordinal = file AND a.state = 'pending'
+            AND a.lease_token = with_token AND a.lease_owner = run;
+        UPDATE job j SET blocked = 'person', blocked_cause = NULL, blocked_reason = reason
+        WHERE j.job_id = wanted AND j.state = 'succeeded' AND j.blocked IS NULL;
+    EXCEPTION WHEN OTHERS THEN
+        -- Not even that can be written: it is told all the same, and the lease runs out.
+        IF NOT is_row_trouble(SQLSTATE) THEN
+            RAISE;
+        END IF;
+    END;
+    RETURN QUERY VALUES (wanted, file, 'unwritable', NULL::text, NULL::bigint, NULL::text),
+        (wanted, NULL, 'refused', NULL, NULL, reason);
+END $$;
+
 -- Gives leases back of jobs whose accounts or rows somebody else still holds: the claim does not count,
 -- and the job is looked at again soon. Names those that have been held up for five minutes, once an
 -- hour.
