@@ -14,7 +14,7 @@ struct Gathered: Sendable {
     /// Accounts whose books contradict themselves, and in how many places books do.
     var broken: Set<String> = []
     var contradictions = 0
-    /// What the database would not keep, in words.
+    /// What could not be matched or kept, in words.
     var refused: [String] = []
 
     mutating func take(_ found: [FoundBreak]) {
@@ -63,6 +63,7 @@ extension BooksReport {
     mutating func take(_ gathered: Gathered) {
         run.examined = gathered.jobs
         run.count("breaks_found", gathered.opened)
+        isWhole = gathered.refused.isEmpty
         for words in gathered.refused {
             run.add(.init(code: "break_refused", message: words), status: .needsPerson)
         }

@@ -16,6 +16,8 @@ package struct BooksReport: Equatable, Sendable {
     package var violations = 0
     package var plan: FixPlan?
     package var fixes: [FixOutcome] = []
+    /// Everything could be matched and kept.
+    var isWhole = true
 
     /// Findings that one report shows; all of them are kept, and in the night's files.
     package static let shown = 1000
@@ -84,8 +86,11 @@ package struct Reconciliation: Sendable {
             try mend(connection, &report, isDryRun: isDryRun)
         }
         if !isDryRun, !shouldStop() {
-            report.run.count(
-                "breaks_closed", try breaks.closeHealed(connection, since: matching.begunAt))
+            // What could not be looked at has not healed.
+            if report.isWhole {
+                report.run.count(
+                    "breaks_closed", try breaks.closeHealed(connection, since: matching.begunAt))
+            }
             if let last, let jobs {
                 try protected(&report) { try seal(connection, last, jobs: jobs, &$0) }
             }
@@ -233,16 +238,21 @@ package struct Reconciliation: Sendable {
         for day in try SealCheck.daysToRecheck(connection) where !shouldStop() {
             let finding = try SealCheck.verify(connection, day: day)
             if let broken = try SealCheck.asBreak(finding, matching) {
-                try take(connection, [broken], &gathered, isDryRun: isDryRun)
+                try take(connection, .breaks([broken]), &gathered, isDryRun: isDryRun)
             }
         }
     }
 
     /// Keeps a page of findings, and remembers what the plan and the report need of it.
     private func take(
-        _ connection: borrowing Connection, _ page: [FoundBreak], _ gathered: inout Gathered,
-        isDryRun: Bool
+        _ connection: borrowing Connection, _ finding: Matching.Finding,
+        _ gathered: inout Gathered, isDryRun: Bool
     ) throws {
+        let page: [FoundBreak]
+        switch finding {
+        case .breaks(let found): page = found
+        case .refused(let words): return gathered.refused.append(words)
+        }
         if !isDryRun {
             let (opened, refused) = try breaks.record(connection, page)
             gathered.opened += opened

@@ -1,12 +1,35 @@
 -- Page by page: the jobs of the books' window and older ones that still matter, and from the other
 -- side what providers, callbacks and accounts say.
 
+-- The breaks of a page of jobs. A job that cannot be matched is found by halves, and comes with what was
+-- wrong in place of a break, so that it keeps no other job from being matched.
+CREATE FUNCTION holdfast.match_page(page text[])
+RETURNS TABLE (found holdfast.found_break, refused text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    breaks found_break[];
+    half integer := cardinality(page) / 2;
+BEGIN
+    breaks := ARRAY(SELECT m FROM match_jobs(page) m);
+    RETURN QUERY SELECT b, NULL::text FROM unnest(breaks) b;
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_trouble(SQLSTATE) THEN
+        RAISE;
+    ELSIF half = 0 THEN
+        RETURN QUERY SELECT NULL::found_break, format('job %s could not be matched: %s (%s)', page[1],
+            left(SQLERRM, 300), SQLSTATE);
+    ELSE
+        RETURN QUERY SELECT p.* FROM match_page(page[:half]) p;
+        RETURN QUERY SELECT p.* FROM match_page(page[half + 1:]) p;
+    END IF;
+END $$;
+
 -- A page of what the window of the books covers: jobs by their age, behind one place and before a time,
 -- or to the end. Every row says how far the page went; a row without a break says only that. No row:
 -- the end.
 CREATE FUNCTION holdfast.match_window(
     after_at timestamptz, after_job text, until timestamptz, most integer)
-RETURNS TABLE (examined integer, next_at text, next_job text, found holdfast.found_break)
+RETURNS TABLE (examined integer, next_at text, next_job text, found holdfast.found_break, refused text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -23,8 +46,8 @@ BEGIN
     SELECT last_at::text, max(j.job_id) INTO next_at, next_job
     FROM job j WHERE j.created_at = last_at AND j.job_id = ANY (page);
     IF examined > 0 THEN
-        RETURN QUERY SELECT examined, next_at, next_job, NULL::found_break;
-        RETURN QUERY SELECT 0, NULL::text, NULL::text, m FROM match_jobs(page) m;
+        RETURN QUERY SELECT examined, next_at, next_job, NULL::found_break, NULL::text;
+        RETURN QUERY SELECT 0, NULL::text, NULL::text, m.found, m.refused FROM match_page(page) m;
     END IF;
 END $$;
 
@@ -32,7 +55,7 @@ END $$;
 -- moved credits since `moved`, and those whose breaks stand.
 CREATE FUNCTION holdfast.match_older(
     before timestamptz, moved timestamptz, after_job text, most integer)
-RETURNS TABLE (examined integer, next_job text, found holdfast.found_break)
+RETURNS TABLE (examined integer, next_job text, found holdfast.found_break, refused text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -57,8 +80,8 @@ BEGIN
         WHERE c.job_id > after_job
         ORDER BY c.job_id LIMIT most) o;
     IF examined > 0 THEN
-        RETURN QUERY SELECT examined, next_job, NULL::found_break;
-        RETURN QUERY SELECT 0, NULL::text, m FROM match_jobs(page) m;
+        RETURN QUERY SELECT examined, next_job, NULL::found_break, NULL::text;
+        RETURN QUERY SELECT 0, NULL::text, m.found, m.refused FROM match_page(page) m;
     END IF;
 END $$;
 
