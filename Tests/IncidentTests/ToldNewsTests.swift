@@ -8,18 +8,24 @@ import Testing
 /// connection that breaks after the commit, a kill or a full disk loses no word of it.
 @Suite struct ToldNews {
     enum News: String, CaseIterable {
-        case lost, crashed, braked, stray
+        case lost, crashed, braked, stray, callback
 
         var command: String {
             switch self {
             case .lost: "storage-mirrorer"
-            case .crashed, .braked: "stuck-sweeper"
+            case .crashed, .braked, .callback: "stuck-sweeper"
             case .stray: "orphan-recoverer"
             }
         }
 
         /// What a line about it names.
-        var name: String { self == .stray ? "stray-1" : "job-news" }
+        var name: String {
+            switch self {
+            case .stray: "stray-1"
+            case .callback: "callback 1 "
+            default: "job-news"
+            }
+        }
     }
 
     /// A place at which the connection breaks, each after the news was committed.
@@ -60,6 +66,20 @@ import Testing
                     (provider, task_id, endpoint, state, first_seen_at, last_seen_at)
                 VALUES ('kling', 'stray-1', 'image2video', 'succeeded',
                     clock_timestamp() - interval '1 hour', clock_timestamp())
+                """)
+        case .callback:
+            try line.open("job-news", taskID: "task-1")
+            try line.callBack(#"{"data":{"taskId":"task-1"}}"#)
+            // What reads it in meets something that nobody thought of.
+            try line.sql(
+                """
+                CREATE FUNCTION holdfast.poison() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN RAISE EXCEPTION 'nobody thought of this'; END $$
+                """)
+            try line.sql(
+                """
+                CREATE TRIGGER poisoned BEFORE UPDATE ON holdfast.callback FOR EACH ROW
+                WHEN (NEW.result = 'matched') EXECUTE FUNCTION holdfast.poison()
                 """)
         }
         return line

@@ -210,6 +210,9 @@ BEGIN
                     note = 'it could not be read in: ' || complaint
                 WHERE c.callback_id = (one ->> 'callback_id')::bigint;
                 all_told := all_told || 'unmatched'::text;
+                PERFORM tell_later('callback_set_aside', NULL, format(
+                    'callback %s could not be read in: %s; it waits unmatched, see holdfast callback show %s',
+                    one ->> 'callback_id', complaint, one ->> 'callback_id'));
                 RETURN QUERY SELECT NULL::text, NULL::bigint, (one ->> 'callback_id')::bigint,
                     complaint;
             END;
