@@ -352,6 +352,21 @@ package struct Files: Sendable {
         ).map { try FileResult($0, ordinal: try $0.optionalInt("ordinal")) }
     }
 
+    /// Delivers jobs of one account that had to be left, and waits for that account: at most half a
+    /// second, in a transaction of its own.
+    package func deliverLeft(
+        _ connection: borrowing Connection, of account: String, most: Int
+    ) throws -> [FileResult] {
+        try connection.repeatableStatement {
+            try connection.query(
+                """
+                SELECT d.* FROM holdfast.deliver_left_of(\(run.runID)::uuid,
+                    \(run.clockOffset)::interval, \(account), \(most)::integer) d
+                """
+            ).map { try FileResult($0, ordinal: nil) }
+        }
+    }
+
     /// Delivers a page of jobs, behind `after`, that had to be left because somebody else held them.
     package func deliverLeft(
         _ connection: borrowing Connection, after: String, most: Int

@@ -35,8 +35,7 @@ struct StorageMirrorer: MinutelyCommand {
             guard job.hasWork || !selection.jobIDs.isEmpty else { return RunReport() }
             var report = try LeftDeliveries.run(connection, wiring)
             report.merge(try StorageMirror(wiring, target, selection).run(connection))
-            report.merge(
-                try LeftDeliveries.run(connection, wiring, patience: LeftDeliveries.patience))
+            report.merge(try LeftDeliveries.run(connection, wiring, isLast: true))
             return report
         }
     }

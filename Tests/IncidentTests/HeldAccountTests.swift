@@ -48,6 +48,12 @@ import Testing
         #expect(later.status == 1, "\(later.stderr)")
         #expect(later.stderr.contains("job-1") && later.stderr.contains("account-job-1"))
         #expect(later.stderr.contains("pg_stat_activity"))
+        for command in ["status", "doctor"] {
+            let shown = try await line.run("holdfast", [command], offset: "+12m")
+            #expect(
+                shown.stdout.contains("held up") && shown.stdout.contains("account-job-1"),
+                "\(shown.stdout)")
+        }
         let again = try await run(line, "stuck-sweeper", "+14m")
         #expect(again.status == 0, "\(again.stderr)")
 
@@ -95,16 +101,19 @@ import Testing
     }
 
     /// A customer who buys all the time is settled beside the purchases.
-    @Test func `the busiest customer is not starved`() async throws {
+    @Test(arguments: ["fail", "succeed"])
+    func `the busiest customer is not starved`(_ outcome: String) async throws {
         let line = try RescueLine()
         try line.liftRates()
         try line.setPolicy("brake_jobs", "off")
         for n in 1...40 {
             try line.open(
                 "job-\(n)", account: "busy", taskID: "task-\(n)",
-                task: JSONObject([.init(key: "outcome", value: "fail")]))
+                task: JSONObject([.init(key: "outcome", value: .string(outcome))]))
         }
         try line.sql("SELECT holdfast.grant_credits('busy', 100000, 'more')")
+        let isDelivery = outcome == "succeed"
+        if isDelivery { _ = try await run(line, "stuck-sweeper", "+6m") }
         let isOver = Switch()
         let buyer = Thread {
             guard let connection = try? line.database.connect(role: "holdfast_app") else { return }
@@ -123,12 +132,16 @@ import Testing
             }
         }
         buyer.start()
-        let finished = try await run(line, "stuck-sweeper", "+6m")
+        let finished = try await run(
+            line, isDelivery ? "storage-mirrorer" : "stuck-sweeper", "+6m")
         isOver.turnOn()
         #expect(finished.status == 0, "\(finished.stderr)")
         #expect(
             try line.text(
-                "SELECT count(*)::text FROM holdfast.job WHERE task_id IS NOT NULL AND state = 'failed'"
+                """
+                SELECT count(*)::text FROM holdfast.job
+                WHERE task_id IS NOT NULL AND credit_state IN ('voided', 'captured')
+                """
             ) == "40")
         #expect(try line.violations() == [])
     }

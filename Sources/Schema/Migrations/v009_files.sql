@@ -406,8 +406,8 @@ END $$;
 
 -- Moves on the jobs whose files have all come to an end: delivered with the customer's share, or
 -- failed as result_lost. One that somebody else holds, or whose account somebody holds, is 'locked',
--- and is kept to be delivered later: nothing waits for it here.
-CREATE FUNCTION holdfast.deliver_jobs(wanted text[])
+-- and is kept to be delivered later: nothing waits for it here. The brakes are waited for at most so long.
+CREATE FUNCTION holdfast.deliver_jobs(wanted text[], brakes_wait text DEFAULT '100ms')
 RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -418,7 +418,7 @@ DECLARE
 BEGIN
     -- A lost file may bring credits back: the brakes are waited for while nothing else is held.
     IF EXISTS (SELECT FROM asset a WHERE a.job_id = ANY (wanted) AND a.state = 'lost') THEN
-        PERFORM take_brakes();
+        PERFORM take_brakes(brakes_wait);
     END IF;
     -- Of two runs that store the last two files of a job, one has its row and sees both, or leaves it.
     SELECT array_agg(l.job_id) INTO ours FROM (
@@ -458,25 +458,4 @@ BEGIN
     INSERT INTO undelivered AS u (job_id, held_up_since)
     SELECT DISTINCT l, clock() FROM unnest(locked) l ON CONFLICT DO NOTHING;
     DELETE FROM undelivered u WHERE u.job_id = ANY (ours) AND u.job_id <> ALL (locked);
-END $$;
-
--- Delivers what had to be left because somebody else held the job or its account. Those that have
--- waited for more than five minutes come once with the outcome 'held_up' and their account.
-CREATE FUNCTION holdfast.deliver_left(run uuid, clock_offset interval, after text, most integer)
-RETURNS TABLE (job_id text, outcome text, action text, amount bigint, detail text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    page text[];
-BEGIN
-    PERFORM act_as('storage-mirrorer', run, clock_offset);
-    page := ARRAY(SELECT u.job_id FROM undelivered u JOIN job j USING (job_id)
-        WHERE j.blocked IS NULL AND u.job_id COLLATE "C" > after COLLATE "C"
-        ORDER BY u.job_id COLLATE "C" LIMIT most FOR NO KEY UPDATE OF u SKIP LOCKED);
-    RETURN QUERY SELECT p, 'looked_at', NULL::text, NULL::bigint, NULL::text FROM unnest(page) p;
-    RETURN QUERY SELECT d.* FROM deliver_jobs(page) d;
-    RETURN QUERY UPDATE undelivered u SET reported_at = clock() FROM job j
-        WHERE u.job_id = ANY (page) AND j.job_id = u.job_id AND u.reported_at IS NULL
-            AND u.held_up_since <= clock() - interval '5 minutes'
-        RETURNING u.job_id, 'held_up', NULL::text, NULL::bigint, j.account_id;
 END $$;
