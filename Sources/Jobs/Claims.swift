@@ -37,9 +37,7 @@ package struct HeldUpJob: Equatable, Sendable {
         .init(
             jobID: jobID, code: "held_up",
             message: "it has been ready for \(DurationText.describe(duration)), and another "
-                + "transaction holds it or account \(account); find that one and end it: SELECT pid, "
-                + "usename, xact_start, query FROM pg_stat_activity WHERE xact_start < now() - "
-                + "interval '5 minutes'")
+                + "transaction holds it or account \(account); \(HeldUpAccount.advice)")
     }
 }
 

@@ -25,6 +25,8 @@ package struct Overview: Sendable {
     package var nearestExpiry: Instant?
     package var slowFiles: [SlowFiles] = []
     package var refusedFiles: [RefusedCount] = []
+    package var heldUp: [HeldUpAccount] = []
+    package var conditions: [Conditions.Standing] = []
     package var callbacksUndrained = 0
     package var oldestCallback: Instant?
     package var providers: [ProviderState] = []
@@ -112,6 +114,8 @@ extension JobQueries {
             try files(connection, &overview)
             overview.slowFiles = try slowFiles(connection)
             overview.refusedFiles = try refusedFiles(connection)
+            overview.heldUp = try HeldUpAccount.all(connection, clockOffset: clockOffset)
+            overview.conditions = try Conditions.all(connection)
             overview.providers = try providers(connection)
             overview.runs = try lastRuns(connection)
             return overview

@@ -49,6 +49,18 @@ package enum OverviewText {
                     + "(\(Plain.distance(refused.since, from: now))), \(refused.setAside) wait for "
                     + "a person")
         }
+        for held in overview.heldUp {
+            numbers.add(
+                "held up",
+                "\(held.jobs) jobs of \(held.account), ready since \(held.since) "
+                    + "(\(Plain.distance(held.since, from: now))), by another transaction")
+        }
+        for trouble in overview.conditions {
+            numbers.add(
+                "lasting trouble",
+                "since \(trouble.beganAt) (\(Plain.distance(trouble.beganAt, from: now))), "
+                    + "\(trouble.times) times: \(trouble.message)")
+        }
         numbers.add(
             "callbacks undrained",
             "\(overview.callbacksUndrained)"
@@ -100,6 +112,28 @@ package enum OverviewText {
                             "files": .integer(refused.files),
                             "set_aside": .integer(refused.setAside),
                             "since": .instant(refused.since),
+                        ]
+                    })
+            ),
+            (
+                "held_up",
+                .array(
+                    overview.heldUp.map { held in
+                        [
+                            "account_id": .string(held.account), "jobs": .integer(held.jobs),
+                            "since": .instant(held.since),
+                        ]
+                    })
+            ),
+            (
+                "conditions",
+                .array(
+                    overview.conditions.map { trouble in
+                        [
+                            "code": .string(trouble.name), "message": .string(trouble.message),
+                            "since": .instant(trouble.beganAt),
+                            "last_seen_at": .instant(trouble.seenAt),
+                            "times": .integer(trouble.times),
                         ]
                     })
             ),

@@ -26,6 +26,10 @@ import Testing
         #expect(!doctor.stdout.contains("look at the provider's own status page"))
         let status = try await line.run("holdfast", ["status"], offset: "+6m", bad)
         #expect(status.stdout.contains("key is refused (401)"), "\(status.stdout)")
+        // Trouble that lasts is listed by both, with how often it was met.
+        for shown in [doctor.stdout, status.stdout] {
+            #expect(shown.contains("lasting trouble"), "\(shown)")
+        }
         for text in [run.stderr, doctor.stdout, status.stdout] {
             #expect(!text.contains("canary-revoked-key"))
         }

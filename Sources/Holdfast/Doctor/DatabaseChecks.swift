@@ -51,6 +51,7 @@ extension Checkup {
         look("breakers") { try $0.breakers(connection, queries) }
         look("runs") { try $0.runs(connection, queries) }
         look("files") { try $0.files(connection, queries) }
+        look("trouble") { try $0.lastingTrouble(connection, queries) }
         look("jobs") { checks in
             let health = Health(clockOffset: offset)
             let symptoms = try health.symptoms(connection)
