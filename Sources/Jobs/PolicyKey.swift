@@ -60,6 +60,12 @@ package struct PolicyKey: Equatable, Sendable {
             "late_success", .choice(["charge", "waive"]), .anything,
             "a job that succeeds after its hold was voided"),
         .init(
+            "cancel_after_success", .choice(["refuse", "void"]), .anything,
+            "a job that is cancelled when the provider has succeeded"),
+        .init(
+            "show_source_urls", .choice(["off", "on"]), .anything,
+            "the provider's addresses in job_status before the job is delivered"),
+        .init(
             "url_life", .duration(mayBeZero: false), .provider,
             "how long a result's address is taken to live where the answer does not say"),
         .init("lease", .duration(mayBeZero: false), .installation, "how long a claim lasts"),

@@ -87,6 +87,12 @@ package struct WorkItem: Equatable, Sendable {
 }
 
 extension WorkItem {
+    /// What its task says moves nothing any more, and only what it cost is of interest.
+    package var ignoresTasks: Bool {
+        state.ignoresTasks
+            || (state == .failed && errorCode == JobErrorCode.cancelled.rawValue)
+    }
+
     init(_ row: Row) throws {
         self.init(
             jobID: try row.text("job_id"), token: try row.int64("token"),

@@ -57,7 +57,7 @@ package enum Rules {
     package static func recover(
         _ item: WorkItem, _ verdict: Verdict, using chance: inout some RandomNumberGenerator
     ) -> Decision {
-        if item.state.ignoresTasks { return leftOver(item, verdict, using: &chance) }
+        if item.ignoresTasks { return leftOver(item, verdict, using: &chance) }
         var move = base(item, verdict)
         let isOver = item.state != .timedOut
         switch verdict.state {

@@ -45,6 +45,8 @@ CREATE TABLE holdfast.job (
     -- Money: the hold, and what became of it. Written by the trigger on holdfast.transfer,
     -- except waived, which moves nothing.
     credits bigint NOT NULL CHECK (credits BETWEEN 0 AND 1000000000000000),
+    -- What the application named as its price at the end; null where that is the hold.
+    named_credits bigint CHECK (named_credits BETWEEN 0 AND credits),
     captured bigint NOT NULL DEFAULT 0 CHECK (captured >= 0),
     voided bigint NOT NULL DEFAULT 0 CHECK (voided >= 0),
     charged bigint NOT NULL DEFAULT 0 CHECK (charged >= 0),

@@ -11,12 +11,14 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- The action that a move calls for: capture, void, charge, refund or waive, and its amount; no row
--- when no credits move. `files` counts the files stored (delivered) or named (succeeded).
+-- when no credits move. `files` counts the files stored (delivered) or named (succeeded). Where the
+-- application has named the credits, the share is one of those.
 CREATE FUNCTION holdfast.credit_action(
     j holdfast.job, new_state text, files integer, OUT action text, OUT amount bigint)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    earned bigint := holdfast.share(j.credits, coalesce(files, 0), j.expected_outputs);
+    earned bigint := holdfast.share(coalesce(j.named_credits, j.credits), coalesce(files, 0),
+        j.expected_outputs);
     paid bigint := j.captured + j.charged - j.refunded;
 BEGIN
     IF j.credits = 0 THEN

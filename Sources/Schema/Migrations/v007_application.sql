@@ -291,8 +291,35 @@ BEGIN
     UPDATE job SET revision = revision + 1 WHERE job.job_id = j.job_id;
 END $$;
 
+-- Notes what the application names as the job's price, once, and as long as nothing is settled.
+CREATE FUNCTION holdfast.name_credits(j holdfast.job, named bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM require(named BETWEEN 0 AND j.credits,
+        format('finish_job: the credits must be 0 to the hold of job %L, which is %s', j.job_id,
+            j.credits));
+    IF named IS NOT DISTINCT FROM j.named_credits THEN
+        RETURN;
+    ELSIF j.named_credits IS NOT NULL THEN
+        RAISE EXCEPTION 'job % was finished before with % credits', quote_literal(j.job_id),
+            j.named_credits USING ERRCODE = 'HF002';
+    ELSIF j.captured + j.charged + j.waived > 0
+        OR NOT (j.state = 'succeeded' OR may_become(j.state, 'succeeded', j.error_code)) THEN
+        IF named = j.captured + j.charged THEN
+            RETURN;
+        END IF;
+        RAISE EXCEPTION 'job % is settled (%, % credits paid), so that % credits cannot be named',
+            quote_literal(j.job_id), j.state, j.captured + j.charged - j.refunded, named
+            USING ERRCODE = 'HF003';
+    END IF;
+    UPDATE job SET named_credits = named WHERE job.job_id = j.job_id;
+END $$;
+
+-- The application knows the outcome. `cancelled` is final: the hold is voided, and a result that comes
+-- later is never charged. `credits` is the price at the end, at most the hold; the rest is voided.
 CREATE FUNCTION holdfast.finish_job(
-    job_id text, outcome text, urls text[] DEFAULT '{}', reason text DEFAULT NULL)
+    job_id text, outcome text, urls text[] DEFAULT '{}', reason text DEFAULT NULL,
+    credits bigint DEFAULT NULL)
 RETURNS holdfast.job_status
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -300,8 +327,10 @@ DECLARE
     j job;
     m move;
 BEGIN
-    PERFORM require(outcome IN ('succeeded', 'failed'),
-        format('finish_job: the outcome must be succeeded or failed, not %L', outcome));
+    PERFORM require(outcome IN ('succeeded', 'failed', 'cancelled'),
+        format('finish_job: the outcome must be succeeded, failed or cancelled, not %L', outcome));
+    PERFORM require(outcome = 'succeeded' OR coalesce(finish_job.credits, 0) = 0,
+        format('finish_job: %s costs nothing, so that no credits can be named', outcome));
     IF outcome = 'succeeded' THEN
         PERFORM require(cardinality(urls) BETWEEN 1 AND 1000,
             'finish_job: succeeded needs 1 to 1000 result URLs');
@@ -312,7 +341,17 @@ BEGIN
     PERFORM act_as('application', NULL, '0');
     m.job_id := j.job_id;
     IF outcome = 'succeeded' THEN
+        IF finish_job.credits IS NOT NULL THEN
+            PERFORM name_credits(j, finish_job.credits);
+        END IF;
         m.new_state := 'succeeded'; m.result_urls := urls; m.files := cardinality(urls);
+    ELSIF outcome = 'cancelled' THEN
+        IF j.state = 'succeeded' AND policy_value('cancel_after_success', j.provider, j.kind, j.model)
+            IS DISTINCT FROM 'void' THEN
+            RAISE EXCEPTION 'job % has succeeded and cannot be cancelled any more; its credits come back with return_credits, or always with policy cancel_after_success = void',
+                quote_literal(j.job_id) USING ERRCODE = 'HF003';
+        END IF;
+        m.new_state := 'failed'; m.error_code := 'cancelled'; m.error_message := reason;
     ELSIF j.state IN ('created', 'submitted', 'running', 'timed_out') THEN
         m.new_state := 'failed'; m.error_code := 'application'; m.error_message := reason;
     END IF;

@@ -297,5 +297,8 @@ BEGIN
             watch_until = coalesce(watch_until,
                 clock() + policy_interval('watch_window', j.provider, j.kind, j.model))
         WHERE job_id = wanted;
+    ELSIF j.state = 'failed' AND j.error_code = 'cancelled' THEN
+        -- Its task may have ended: what it cost can be asked.
+        UPDATE job SET next_poll_at = clock() WHERE job_id = wanted AND watch_until IS NOT NULL;
     END IF;
 END $$;

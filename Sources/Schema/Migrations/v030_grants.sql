@@ -8,7 +8,7 @@ DECLARE
         'open_job(text, text, text, text, text, bigint, jsonb, integer, text)',
         'mark_submitting(text)', 'job_request(text)', 'mark_submitted(text, text, text)',
         'heartbeat(text, text)',
-        'mark_timed_out(text)', 'finish_job(text, text, text[], text)',
+        'mark_timed_out(text)', 'finish_job(text, text, text[], text, bigint)',
         'return_credits(text, text)', 'dismiss_job(text, text)',
         'record_callback(text, jsonb, text, bytea)'];
     one text;
