@@ -52,6 +52,15 @@ BEGIN
     END IF;
 END $$;
 
+-- What an automatic action gives back or takes late, as the brakes count it; null when it does not
+-- count. What a partial capture leaves of the price is given back like a void; what the application
+-- itself left of the hold is not.
+CREATE FUNCTION holdfast.braked_amount(j holdfast.job, action text, amount bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN action IN ('void', 'refund', 'charge') THEN amount
+        WHEN action = 'capture' THEN nullif(coalesce(j.named_credits, j.credits) - amount, 0) END
+$$;
+
 -- The one place that captures, voids, charges and refunds, for executables, functions and people.
 -- Job rows are locked in the order of their ids; a resolution that no longer applies moves
 -- nothing. Returns what was really done: a late charge that the account cannot pay is a waiver.
@@ -344,8 +353,10 @@ BEGIN
     CROSS JOIN LATERAL credit_action(j, m.new_state, m.files) c
     WHERE m.new_state IS NOT NULL AND c.action IS NOT NULL;
     IF automatic THEN
-        SELECT array_agg(r) INTO counted FROM unnest(wanted) r JOIN job j ON j.job_id = r.job_id
-        WHERE r.action IN ('void', 'refund', 'charge') AND NOT j.brake_released;
+        SELECT array_agg(ROW(r.job_id, r.action, braked_amount(j, r.action, r.amount),
+            r.cause)::resolution) INTO counted
+        FROM unnest(wanted) r JOIN job j ON j.job_id = r.job_id
+        WHERE braked_amount(j, r.action, r.amount) IS NOT NULL AND NOT j.brake_released;
         IF counted IS NOT NULL AND NOT try_brakes() THEN
             SELECT array_agg(r.job_id) INTO later FROM unnest(counted) r;
             SELECT array_agg(m) INTO going FROM unnest(going) m WHERE m.job_id <> ALL (later);
