@@ -143,6 +143,8 @@ package enum Rules {
         move.newState = .succeeded
         move.resultURLs = verdict.resultURLs
         move.urlExpiresAt = verdict.urlExpiresAt
+        move.isUnnamed = verdict.isUnnamed
+        move.surplus = verdict.surplus
         return Decision(move, "succeeded")
     }
 

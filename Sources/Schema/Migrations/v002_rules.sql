@@ -380,7 +380,7 @@ INSERT INTO holdfast.policy (key, kind, value, is_default) VALUES
     ('watch_window', '', '24h', true), ('on_silence', '', 'keep', true),
     ('on_submission_unknown', '', 'keep', true),
     ('unsubmitted_after', '', '2m', true), ('retrigger_attempts', '', '3', true),
-    ('capture_at', '', 'delivered', true), ('partial', '', 'deliver', true),
+    ('capture_at', '', 'delivered', true), ('partial', '', 'deliver', true), ('max_outputs', '', 'auto', true),
     ('late_success', '', 'charge', true), ('cancel_after_success', '', 'refuse', true),
     ('show_source_urls', '', 'off', true),
     ('lease', '', '2m', true), ('request_timeout', '', '20s', true),

@@ -250,7 +250,9 @@ CREATE TYPE holdfast.move AS (
     reading text,
     -- Why the move ends something for want of an answer: silence, unreadable. It is put off while that
     -- is the provider's trouble.
-    cause text
+    cause text,
+    -- The answer with the files names no task; and how many more there were than are taken.
+    is_unnamed boolean, surplus integer
 );
 
 -- Judges a move against the row as it is now: 'go', or the outcome that it loses to.
@@ -461,13 +463,13 @@ BEGIN
 
     -- The task asked about: kept with what it said, also when it is one more than we knew.
     INSERT INTO task AS t (provider, task_id, job_id, endpoint, state, error_message, cost_amount,
-        cost_unit, created_at, polled_at, finished_at)
+        cost_unit, is_unnamed, created_at, polled_at, finished_at)
     SELECT j.provider, m.task_id, m.job_id, m.task_endpoint,
         coalesce(nullif(m.task_state, 'unknown'), 'pending'),
         -- The provider's words about the task, not ours about the job.
         CASE WHEN m.task_state IN ('failed', 'cancelled', 'expired')
             THEN left(m.error_message, 2000) END,
-        m.cost_amount, m.cost_unit, now_, now_,
+        m.cost_amount, m.cost_unit, coalesce(m.is_unnamed, false), now_, now_,
         CASE WHEN m.task_state IN ('succeeded', 'failed', 'cancelled', 'expired') THEN now_ END
     FROM unnest(going) m JOIN job j ON j.job_id = m.job_id
     WHERE m.task_id IS NOT NULL
@@ -478,6 +480,7 @@ BEGIN
         error_message = coalesce(excluded.error_message, t.error_message),
         cost_amount = coalesce(excluded.cost_amount, t.cost_amount),
         cost_unit = coalesce(excluded.cost_unit, t.cost_unit),
+        is_unnamed = t.is_unnamed OR excluded.is_unnamed,
         polled_at = excluded.polled_at,
         finished_at = coalesce(t.finished_at, excluded.finished_at)
     WHERE t.job_id = excluded.job_id;
@@ -492,4 +495,6 @@ BEGIN
     CROSS JOIN LATERAL unnest(m.result_urls) WITH ORDINALITY AS u (url, ordinal)
     WHERE m.new_state = 'succeeded'
     ON CONFLICT (job_id, ordinal) DO NOTHING;
+    PERFORM note_surplus(m.job_id, m.surplus) FROM unnest(going) m
+    WHERE m.new_state = 'succeeded' AND m.surplus > 0;
 END $$;
