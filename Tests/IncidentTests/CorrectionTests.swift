@@ -10,7 +10,7 @@ import Testing
     private func sealed() async throws -> (RescueLine, String) {
         let line = try RescueLine(providers: [])
         try line.sql("SELECT holdfast.grant_credits('a', 100, 'invoice 1', 9.90, 'EUR')")
-        let night = try await line.run("ledger-reconciler", offset: "+24h")
+        let night = try await line.run("ledger-reconciler")
         #expect(night.status == 0, "\(night.stderr)")
         let day = try line.value(
             "SELECT max(day) FROM holdfast.business_day WHERE state = 'sealed'")
@@ -74,7 +74,7 @@ import Testing
         _ = try await correct(
             line, day, ["--account", "a", "--credits", "5", "--reason", "a gift"])
         let night = try await line.run(
-            "ledger-reconciler", offset: "+48h", ["HOLDFAST_REPORT_URL": "file://" + folder])
+            "ledger-reconciler", offset: "+24h", ["HOLDFAST_REPORT_URL": "file://" + folder])
         #expect(night.status == 0, "\(night.stderr)")
         let files =
             FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
@@ -83,7 +83,7 @@ import Testing
         #expect(corrected == day)
         for (kind, words) in [
             ("html", ["a gift", day]), ("json", ["a gift", day]),
-            ("summary.csv", ["correction_of_\(day),credits,5"]),
+            ("summary.csv", ["correction_of_\(day),\"credits\",5"]),
         ] {
             let name = try #require(files.first { $0.hasSuffix(kind) }, "\(files)")
             let text = try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)

@@ -32,7 +32,11 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(url ~* '^https?://[^/[:space:]?#]+' AND url !~ '[[:space:][:cntrl:]]', false)
 $$;
 
-CREATE FUNCTION holdfast.grant_credits(account text, credits bigint, reference text)
+-- Adds credits, once for each reference. `paid` and `currency` keep what was paid for them, digit for
+-- digit; they go together, and a call that leaves them out changes nothing of them.
+CREATE FUNCTION holdfast.grant_credits(
+    account text, credits bigint, reference text, paid numeric DEFAULT NULL,
+    currency text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -46,12 +50,20 @@ BEGIN
         'grant_credits: the credits must be 1 to 1000000000000000');
     PERFORM require(reference <> '' AND length(reference) <= 500,
         'grant_credits: the reference must be 1 to 500 characters');
+    PERFORM require((grant_credits.paid IS NULL) = (grant_credits.currency IS NULL),
+        'grant_credits: paid and currency go together');
+    PERFORM require(grant_credits.paid IS NULL OR grant_credits.paid >= 0
+            AND grant_credits.paid < 1000000000000 AND scale(grant_credits.paid) <= 6,
+        'grant_credits: paid must be 0 or more, below 1000000000000, with at most 6 decimals');
+    PERFORM require(coalesce(grant_credits.currency ~ '^[A-Z]{3}$', true),
+        'grant_credits: the currency must be three capital letters, such as EUR');
     PERFORM act_as('application', NULL, '0');
     INSERT INTO account (account_id) VALUES (grant_credits.account) ON CONFLICT DO NOTHING;
     INSERT INTO transfer (transfer_id, kind, account_id, debit, credit, amount, reason, actor,
-        created_at)
+        created_at, paid, currency)
     VALUES ('grant:' || reference, 'grant', grant_credits.account, 'issued', 'available',
-        grant_credits.credits, reference, 'application', clock())
+        grant_credits.credits, reference, 'application', clock(), grant_credits.paid,
+        grant_credits.currency)
     ON CONFLICT (transfer_id) DO NOTHING;
     IF NOT FOUND THEN
         SELECT * INTO earlier FROM transfer WHERE transfer_id = 'grant:' || reference;
@@ -59,6 +71,10 @@ BEGIN
             RAISE EXCEPTION 'reference % has already granted % credits to account %',
                 quote_literal(reference), earlier.amount, quote_literal(earlier.account_id)
                 USING ERRCODE = 'HF002';
+        END IF;
+        IF (earlier.paid, earlier.currency) <> (grant_credits.paid, grant_credits.currency) THEN
+            RAISE EXCEPTION 'reference % was paid with % % before', quote_literal(reference),
+                earlier.paid, earlier.currency USING ERRCODE = 'HF002';
         END IF;
     END IF;
     SELECT available INTO result FROM account a WHERE a.account_id = grant_credits.account;

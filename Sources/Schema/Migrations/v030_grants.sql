@@ -4,7 +4,7 @@
 DO $$
 DECLARE
     contract text[] := ARRAY[
-        'grant_credits(text, bigint, text)',
+        'grant_credits(text, bigint, text, numeric, text)',
         'open_job(text, text, text, text, text, bigint, jsonb, integer, text)',
         'mark_submitting(text)', 'job_request(text)', 'mark_submitted(text, text, text)',
         'heartbeat(text, text)',
