@@ -45,6 +45,13 @@ import Testing
         }
     }
 
+    /// Callbacks that still hold what was sent.
+    private func bodies(_ line: RescueLine) throws -> String {
+        try line.value(
+            "SELECT count(*) FROM holdfast.callback WHERE body <> '' AND job_id IN ('mine', 'theirs')"
+        )
+    }
+
     private func objects(_ line: RescueLine) -> [String] {
         (FileManager.default.enumerator(atPath: line.assets)?.compactMap { $0 as? String } ?? [])
             .filter { $0.contains("_0.") }
@@ -59,7 +66,8 @@ import Testing
         let plan = try await forget(line, ["--dry-run"])
         #expect(plan.status == 0 && plan.stdout.contains("1 file"), "\(plan.stderr)\(plan.stdout)")
         #expect(objects(line).count == 2)
-        #expect(try places(line, Self.secret) == ["job", "observation", "callback"])
+        #expect(try places(line, Self.secret) == ["job", "observation"])
+        #expect(try bodies(line) == "2")
 
         let done = try await forget(line)
         #expect(done.status == 0, "\(done.stderr)\(done.stdout)")
@@ -68,6 +76,7 @@ import Testing
         }
         #expect(objects(line).allSatisfy { $0.contains("theirs") } && objects(line).count == 1)
         // What is left is the other customer's.
+        #expect(try bodies(line) == "1")
         for table in ["job", "asset", "observation", "callback"] {
             #expect(
                 try line.value(

@@ -96,7 +96,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     UNION ALL
     SELECT 'delivered_has_files', j.job_id, 'delivered, and no file of it is in storage'
     FROM jobs j WHERE j.state = 'delivered' AND NOT EXISTS (
-        SELECT FROM asset a WHERE a.job_id = j.job_id AND a.state = 'stored')
+        SELECT FROM asset a WHERE a.job_id = j.job_id AND a.state IN ('stored', 'forgotten'))
     UNION ALL
     SELECT 'paid_only_for_results', j.job_id,
         format('%s credits paid although the job is %s', j.captured + j.charged - j.refunded, j.state)

@@ -81,6 +81,8 @@ BEGIN
     RETURN result;
 END $$;
 
+-- Records a job and holds its credits in one step. The ids of accounts and jobs stay in the books for ever,
+-- also when a customer is forgotten, and must therefore be no personal data: no names, no addresses.
 CREATE FUNCTION holdfast.open_job(
     job_id text, account text, provider text, model text, kind text, credits bigint,
     request jsonb DEFAULT NULL, expected_outputs integer DEFAULT 1, endpoint text DEFAULT NULL)

@@ -169,7 +169,8 @@ BEGIN
         FOR NO KEY UPDATE;
         IF a.state = 'pending' THEN
             outcome := 'pending';
-        ELSIF a.state IS NULL
+        -- What a customer wanted to be forgotten is not asked for again.
+        ELSIF a.state IS NULL OR j.forgotten_at IS NOT NULL
             OR (a.object_key, a.sha256) IS DISTINCT FROM (one.object_key, one.sha256) THEN
             outcome := 'changed';
         ELSIF j.state = 'succeeded' AND (j.blocked IS NOT NULL OR j.pending_move IS NOT NULL) THEN

@@ -68,7 +68,7 @@ LANGUAGE sql STABLE AS $$
         WHERE t.job_id = ANY (wanted) GROUP BY t.job_id
     ), kept AS (
         SELECT a.job_id,
-            count(*) FILTER (WHERE a.state = 'stored' AND a.bytes > 0)::integer AS stored,
+            count(*) FILTER (WHERE a.state IN ('stored', 'forgotten') AND a.bytes > 0)::integer AS stored,
             count(*) FILTER (WHERE a.state = 'pending')::integer AS waiting,
             count(*) FILTER (WHERE a.state = 'lost')::integer AS lost,
             max(a.stored_at) AS stored_at,
