@@ -73,7 +73,7 @@ struct AccountForget: DatabaseCommand {
                 + (jobs.count > Self.named ? " and more (holdfast job list --account ID)" : "")
                 + "; nothing was changed; let them come to their end, or close them: "
                 + named.map { "holdfast job dismiss \($0.word) --reason TEXT" }
-                .joined(separator: " && "))
+                .joined(separator: " && ") + "  # TEXT: why")
     }
 
     private func say(_ context: RunContext, _ counts: PersonalCounts?, changed: Bool) {

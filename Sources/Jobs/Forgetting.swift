@@ -138,8 +138,8 @@ extension Health {
     ) throws -> (addresses: Int64, unfinished: [String]) {
         let addresses = try connection.query(
             """
-            SELECT count(*) AS addresses FROM holdfast.account
-            WHERE account_id ~ '^[^@[:space:]]+@[^@[:space:]]+[.][A-Za-z]{2,}$'
+            SELECT count(*) AS addresses FROM (SELECT FROM holdfast.account
+                WHERE account_id LIKE '%_@_%._%' LIMIT 1000) a
             """
         ).single().int64("addresses")
         let unfinished = try connection.query(

@@ -165,6 +165,45 @@ import Testing
         #expect(try await line.run("ledger-reconciler", offset: "+24h").status == 0)
     }
 
+    @Test func `what was refused goes out of the quarantine as well`() async throws {
+        let line = try await delivered()
+        let folder = NSTemporaryDirectory() + "holdfast-quarantine-" + RunID.make()
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let names = ["mine", "theirs"].map { $0 + String(repeating: "0", count: 26) }
+        for (job, name) in zip(["mine", "theirs"], names) {
+            FileManager.default.createFile(
+                atPath: "\(folder)/\(name).bin", contents: Data("x".utf8))
+            try line.sql(
+                "INSERT INTO holdfast.quarantined VALUES (\(name), \(job), 0, clock_timestamp())")
+            try line.sql(
+                """
+                INSERT INTO holdfast.refused_file (job_id, ordinal, found_at, type, sha256, bytes,
+                    is_whole, head, is_too_large, is_runnable, object_name)
+                VALUES (\(job), 0, clock_timestamp(), 'x', 'ab', 1, true, 'x', false, false, \(name))
+                """)
+        }
+        // Its place is not known: everything else goes, and it says what is left.
+        let half = try await forget(line)
+        #expect(
+            half.status == 78 && half.stderr.contains("HOLDFAST_QUARANTINE_URL"), "\(half.stderr)")
+        #expect(objects(line).count == 1)
+        let doctor = try await line.run("holdfast", ["doctor"])
+        #expect(doctor.stdout.contains("holdfast account forget account-mine"), "\(doctor.stdout)")
+
+        let done = try await forget(line, [], ["HOLDFAST_QUARANTINE_URL": "file://" + folder])
+        #expect(done.status == 0, "\(done.stderr)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [names[1] + ".bin"])
+        for table in ["quarantined", "refused_file"] {
+            #expect(
+                try line.value("SELECT string_agg(job_id, ' ') FROM holdfast.\(raw: table)")
+                    == "theirs")
+        }
+        #expect(
+            try line.value("SELECT files || ' ' || quarantined FROM holdfast.forgotten_account")
+                == "1 1")
+    }
+
     @Test func `the doctor tells of account ids that are addresses`() async throws {
         let line = try await delivered()
         #expect(try await !line.run("holdfast", ["doctor"]).stdout.contains("e-mail"))

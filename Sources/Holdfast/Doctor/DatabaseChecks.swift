@@ -128,7 +128,9 @@ extension Checkup {
         let (addresses, unfinished) = try Health(clockOffset: offset).personalIDs(connection)
         if addresses > 0 {
             warn(
-                "accounts", "\(addresses) account ids look like e-mail addresses",
+                "accounts",
+                "\(addresses == 1000 ? "1000 or more" : "\(addresses)") account ids look like e-mail "
+                    + "addresses",
                 "open accounts under ids that are no personal data: they stay in the books when a "
                     + "customer asks to be forgotten")
         }
