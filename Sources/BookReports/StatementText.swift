@@ -17,10 +17,19 @@ package enum StatementText {
             table.add(
                 entry.createdAt.description, entry.kind, signed(entry),
                 "\(entry.after.available)", "\(entry.after.held)", "\(entry.after.spent)",
-                entry.jobID ?? entry.reason ?? "-", entry.actor)
+                about(entry), entry.actor)
         }
         add("closing", statement.closing)
         return "account \(Plain.line(statement.accountID)), \(period(statement))\n" + table.text
+    }
+
+    /// The job or the reason, with the day that is corrected and what was paid.
+    private static func about(_ entry: StatementEntry) -> String {
+        let words = [
+            entry.jobID ?? entry.reason ?? "-", entry.corrects.map { "corrects \($0)" },
+            entry.paid.map { "paid \($0) \(entry.currency ?? "")" },
+        ]
+        return words.compactMap { $0 }.joined(separator: ", ")
     }
 
     private static func period(_ statement: AccountStatement) -> String {
@@ -55,6 +64,8 @@ package enum StatementText {
                             "credit": .string(entry.credit), "job_id": .optional(entry.jobID),
                             "reason": .optional(entry.reason), "actor": .string(entry.actor),
                             "created_at": .instant(entry.createdAt), "after": stand(entry.after),
+                            "corrects": .optional(entry.corrects), "paid": .optional(entry.paid),
+                            "currency": .optional(entry.currency),
                         ]
                     })
             ),
@@ -73,25 +84,28 @@ package enum StatementText {
     /// RFC 4180 has it.
     package static func csv(_ statement: AccountStatement) -> String {
         var lines = [
-            "time,transfer,kind,amount,debit,credit,job,reason,by,available,held,spent"
+            "time,transfer,kind,amount,debit,credit,job,reason,by,corrects,paid,currency,"
+                + "available,held,spent"
         ]
+        let blanks = Array(repeating: "", count: 9)
         func add(_ cells: [String], _ stand: CreditStand) {
             let numbers = [stand.available, stand.held, stand.spent].map { String($0) }
             lines.append((cells.map(cell) + numbers).joined(separator: ","))
         }
         add(
-            [statement.from?.description ?? "", "", "opening", "", "", "", "", "", ""],
+            [statement.from?.description ?? "", "", "opening"] + blanks,
             statement.opening)
         for entry in statement.entries {
             add(
                 [
                     entry.createdAt.description, entry.transferID, entry.kind,
                     String(entry.amount), entry.debit, entry.credit, entry.jobID ?? "",
-                    entry.reason ?? "", entry.actor,
+                    entry.reason ?? "", entry.actor, entry.corrects ?? "", entry.paid ?? "",
+                    entry.currency ?? "",
                 ], entry.after)
         }
         add(
-            [statement.until?.description ?? "", "", "closing", "", "", "", "", "", ""],
+            [statement.until?.description ?? "", "", "closing"] + blanks,
             statement.closing)
         return lines.joined(separator: "\r\n") + "\r\n"
     }

@@ -26,6 +26,8 @@ package enum JobErrorCode: String, Sendable, CaseIterable {
     case neverSubmitted = "never_submitted"
     case resultLost = "result_lost"
     case application
+    /// By the customer: final, and never charged.
+    case cancelled
 }
 
 /// What a customer was promised; thresholds and deadlines depend on it.

@@ -20,6 +20,10 @@ package struct Verdict: Equatable, Sendable {
     package var credentialsRefused: Bool
     /// An answer came whole, with a status that tells of no trouble, and nobody can say what it means.
     package var isUnreadable: Bool
+    /// The files stood in an answer that names no task, as the provider's page has it.
+    package var isUnnamed = false
+    /// Files beyond what a job may have, which are not among `resultURLs`.
+    package var surplus = 0
 
     package init(
         taskID: String? = nil, state: TaskState, resultURLs: [String] = [],

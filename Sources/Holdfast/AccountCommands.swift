@@ -12,6 +12,7 @@ struct AccountCommands: ParsableCommand {
         abstract: "Shows a customer's credits, grants new ones and corrects them.",
         subcommands: [
             AccountShow.self, AccountStatementCommand.self, AccountGrant.self, AccountAdjust.self,
+            AccountForget.self,
         ])
 }
 

@@ -11,8 +11,11 @@ import Runner
 struct BooksCommands: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "books",
-        abstract: "Shows the days that are closed, proves them, and writes their reports again.",
-        subcommands: [BooksList.self, BooksVerify.self, BooksReportAgain.self])
+        abstract:
+            "Shows the days that are closed, proves and corrects them, and writes their reports again.",
+        subcommands: [
+            BooksList.self, BooksVerify.self, BooksReportAgain.self, BooksCorrect.self,
+        ])
 }
 
 struct BooksList: DatabaseCommand {

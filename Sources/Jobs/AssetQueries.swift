@@ -5,6 +5,8 @@ package enum AssetState: String, Sendable, CaseIterable {
     case pending, stored, lost
     /// The job was closed before the file was stored.
     case dropped
+    /// It was stored, and its customer wanted to be forgotten.
+    case forgotten
 }
 
 /// A result file as people see it.
@@ -60,13 +62,13 @@ package struct AssetQueries: Sendable {
     private var now: SQL { "(now() + \(clockOffset)::interval)" }
 
     /// Pending ones first, nearest expiry first; then those that are lost, those that are stored and
-    /// those that were dropped, newest first.
+    /// those that were dropped or forgotten, newest first.
     ///
     /// Each state is read along an index of its own and no further than the limit.
     package func list(
         _ connection: borrowing Connection, _ filter: AssetFilter
     ) throws -> [AssetSummary] {
-        let states = filter.state.map { [$0] } ?? [.pending, .lost, .stored, .dropped]
+        let states = filter.state.map { [$0] } ?? [.pending, .lost, .stored, .dropped, .forgotten]
         var found: [AssetSummary] = []
         for state in states where found.count < filter.limit {
             found += try list(connection, filter, state, most: filter.limit - found.count)
@@ -94,7 +96,7 @@ package struct AssetQueries: Sendable {
         let order: SQL =
             switch state {
             case .pending: "a.expires_by, a.job_id, a.ordinal"
-            case .lost, .dropped: "a.created_at DESC, a.job_id DESC, a.ordinal DESC"
+            case .lost, .dropped, .forgotten: "a.created_at DESC, a.job_id DESC, a.ordinal DESC"
             case .stored: "a.stored_at DESC, a.job_id DESC, a.ordinal DESC"
             }
         return try connection.query(

@@ -64,7 +64,7 @@ extension JobStatus {
             s.blocked, j.blocked_reason, holdfast.way_out(s.job_id, s.blocked) AS way_out,
             j.pending_move IS NOT NULL AS has_pending_move,
             s.credit_state, j.credits, s.credits_held, s.credits_captured, s.credits_voided,
-            s.credits_charged, s.credits_refunded, s.credits_waived, s.result_urls, s.asset_urls,
+            s.credits_charged, s.credits_refunded, s.credits_waived, j.result_urls, s.asset_urls,
             s.error_code, s.error_message, s.progress, s.attempts, s.last_step,
             \(raw: instants),
             CASE WHEN j.lease_until > clock_timestamp() + \(offset)::interval

@@ -48,6 +48,10 @@ package struct Move: Equatable, Sendable {
     /// Set where the move ends something for want of an answer: it is put off while that is the
     /// provider's trouble.
     package var cause: Reading?
+    /// The files stood in an answer that names no task.
+    package var isUnnamed = false
+    /// Files beyond policy `max_outputs`, which are not among `resultURLs`.
+    package var surplus = 0
 
     package init(jobID: String, token: Int64) {
         self.jobID = jobID
@@ -70,6 +74,8 @@ package struct Move: Equatable, Sendable {
             add("result_urls", .array(resultURLs.map { .string($0) }))
             add("files", .integer(resultURLs.count))
         }
+        if isUnnamed { add("is_unnamed", .bool(true)) }
+        if surplus > 0 { add("surplus", .integer(surplus)) }
         add("url_expires_at", urlExpiresAt.map { .string($0.description) })
         add("progress", progress.map { .integer(min(max($0, 0), 100)) })
         add("task_id", taskID.map { .string($0) })

@@ -6,7 +6,7 @@ package import Postgres
 package struct Overview: Sendable {
     package var now: Instant
     package var window: Duration
-    /// Jobs that ended within the window, by state.
+    /// Jobs that ended within the window, by state; those that a customer cancelled by themselves.
     package var ended: [String: Int] = [:]
     /// From creation to delivery, of the jobs delivered within the window; nil when there are none.
     package var meanTimeToCompletion: Duration?
@@ -32,9 +32,10 @@ package struct Overview: Sendable {
     package var providers: [ProviderState] = []
     package var runs: [LastRun] = []
 
-    /// Delivered of all that ended and that nobody dismissed; nil when none did.
+    /// Delivered of all that ended and that nobody dismissed or cancelled; nil when none did.
     package var success: (delivered: Int, of: Int)? {
-        let whole = ended.filter { $0.key != JobState.dismissed.rawValue }.values.reduce(0, +)
+        let unwanted = [JobState.dismissed.rawValue, JobErrorCode.cancelled.rawValue]
+        let whole = ended.filter { !unwanted.contains($0.key) }.values.reduce(0, +)
         return whole == 0 ? nil : (ended[JobState.delivered.rawValue] ?? 0, whole)
     }
 }
@@ -130,7 +131,8 @@ extension JobQueries {
                     AS last_hour,
                 (avg(extract(epoch FROM finished_at - created_at)) FILTER (WHERE in_window)
                     * 1000000)::bigint AS mean_us
-            FROM (SELECT state, finished_at, created_at,
+            FROM (SELECT CASE WHEN state = 'failed' AND error_code = 'cancelled' THEN error_code
+                    ELSE state END AS state, finished_at, created_at,
                     finished_at > \(sql: now) - \(overview.window)::interval AS in_window
                 FROM holdfast.job
                 WHERE finished_at > \(sql: now)

@@ -5,6 +5,8 @@ package struct PolicyKey: Equatable, Sendable {
     package enum Value: Equatable, Sendable {
         case duration(mayBeZero: Bool)
         case integer(ClosedRange<Int64>)
+        /// A number in a range, or `auto`: what else is known decides.
+        case numberOrAuto(ClosedRange<Int64>)
         /// Bytes; `20GiB` is understood and kept as a number.
         case bytes
         case choice([String])
@@ -55,10 +57,20 @@ package struct PolicyKey: Equatable, Sendable {
             "capture_at", .choice(["delivered", "succeeded"]), .anything,
             "when the customer pays"),
         .init(
+            "max_outputs", .numberOrAuto(1...1000), .anything,
+            "files of one task that are stored; auto: four more than the larger of what was "
+                + "promised and what the provider says that a task gives"),
+        .init(
             "partial", .choice(["deliver", "fail"]), .anything, "fewer files than promised"),
         .init(
             "late_success", .choice(["charge", "waive"]), .anything,
             "a job that succeeds after its hold was voided"),
+        .init(
+            "cancel_after_success", .choice(["refuse", "void"]), .anything,
+            "a job that is cancelled when the provider has succeeded"),
+        .init(
+            "show_source_urls", .choice(["off", "on"]), .anything,
+            "the provider's addresses in job_status before the job is delivered"),
         .init(
             "url_life", .duration(mayBeZero: false), .provider,
             "how long a result's address is taken to live where the answer does not say"),
@@ -171,6 +183,8 @@ extension PolicyKey {
             "a duration such as 90s, 5m or 1h30m"
                 + (mayBeZero ? ", or 0s" : ", longer than nothing")
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        case .numberOrAuto(let range):
+            "a whole number from \(range.lowerBound) to \(range.upperBound), or auto"
         case .bytes: "a number of bytes, or one with KiB, MiB, GiB or TiB, such as 20GiB"
         case .choice(let words): words.joined(separator: " or ")
         case .rate(let least):
@@ -211,6 +225,9 @@ extension PolicyKey {
             else { return nil }
             return Self.spelled(duration)
         case .integer(let range):
+            return Self.whole(text).flatMap { range.contains($0) ? String($0) : nil }
+        case .numberOrAuto(let range):
+            if text == "auto" { return text }
             return Self.whole(text).flatMap { range.contains($0) ? String($0) : nil }
         case .bytes:
             return Self.bytes(text).map { String($0) }

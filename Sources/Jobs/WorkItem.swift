@@ -34,6 +34,8 @@ package struct WorkItem: Equatable, Sendable {
     package var deadlineHasPassed: Bool
     package var watchHasEnded: Bool
     package var expectedOutputs: Int
+    /// The most files that the job may have; nil where the promise and the provider's page decide.
+    package var maxOutputs: Int?
     package var stuckAfter: Duration
     package var backoffMaximum: Duration
     package var unsubmittedAfter: Duration
@@ -50,7 +52,7 @@ package struct WorkItem: Equatable, Sendable {
         otherOpenTasks: Int = 0, createdAt: Instant, wasSubmitting: Bool = false,
         wasHeardOf: Bool = false, retriggers: Int = 0, silences: Int = 0, refusals: Int = 0,
         unheardFor: Duration? = nil, deadlineHasPassed: Bool = false, watchHasEnded: Bool = false,
-        expectedOutputs: Int = 1,
+        expectedOutputs: Int = 1, maxOutputs: Int? = nil,
         stuckAfter: Duration = .seconds(300), backoffMaximum: Duration = .seconds(300),
         unsubmittedAfter: Duration = .seconds(120), retriggerAttempts: Int = 3,
         voidsOnSilence: Bool = false, now: Instant
@@ -77,6 +79,7 @@ package struct WorkItem: Equatable, Sendable {
         self.deadlineHasPassed = deadlineHasPassed
         self.watchHasEnded = watchHasEnded
         self.expectedOutputs = expectedOutputs
+        self.maxOutputs = maxOutputs
         self.stuckAfter = stuckAfter
         self.backoffMaximum = backoffMaximum
         self.unsubmittedAfter = unsubmittedAfter
@@ -87,6 +90,22 @@ package struct WorkItem: Equatable, Sendable {
 }
 
 extension WorkItem {
+    /// What its task says moves nothing any more, and only what it cost is of interest.
+    package var ignoresTasks: Bool {
+        state.ignoresTasks
+            || (state == .failed && errorCode == JobErrorCode.cancelled.rawValue)
+    }
+
+    /// Files that a task may give beyond what was promised, or beyond what its provider's page says.
+    private static let grace = 4
+
+    /// The most files of this job that are taken.
+    ///
+    /// - Parameter told: What the provider's page says that a task may give.
+    package func outputLimit(told: Int) -> Int {
+        maxOutputs ?? max(expectedOutputs, told) + Self.grace
+    }
+
     init(_ row: Row) throws {
         self.init(
             jobID: try row.text("job_id"), token: try row.int64("token"),
@@ -104,6 +123,7 @@ extension WorkItem {
             deadlineHasPassed: try row.bool("deadline_passed"),
             watchHasEnded: try row.bool("watch_ended"),
             expectedOutputs: try row.int("expected_outputs"),
+            maxOutputs: try row.optionalInt("max_outputs"),
             stuckAfter: try row.duration("stuck_after_us"),
             backoffMaximum: try row.duration("backoff_max_us"),
             unsubmittedAfter: try row.duration("unsubmitted_after_us"),

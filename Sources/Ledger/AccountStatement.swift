@@ -11,6 +11,10 @@ package struct StatementEntry: Equatable, Sendable {
     package var jobID, reason: String?
     package var actor: String
     package var createdAt: Instant
+    /// The sealed day that an adjustment corrects.
+    package var corrects: String?
+    /// What was paid for a grant: an exact decimal, and its currency.
+    package var paid, currency: String?
     package var after: CreditStand
 }
 
@@ -53,11 +57,12 @@ extension CreditStand {
 extension Accounts {
     /// Corrects an account in either direction, once for each reference.
     ///
+    /// - Parameter day: The sealed day that is corrected; nil where there is none.
     /// - Returns: whether anything changed, and what is available now.
     /// - Throws: HF001 below zero, HF002 for a reference with other arguments, HF005 without account.
     package static func adjust(
         _ connection: borrowing Connection, account: String, credits: Int64, reason: String,
-        reference: String, by person: String
+        reference: String, by person: String, correcting day: String? = nil
     ) throws -> (changed: Bool, available: Int64) {
         try connection.repeatable {
             let wasThere = try connection.query(
@@ -66,12 +71,18 @@ extension Accounts {
                     WHERE transfer_id = 'adjustment:' || \(reference)) AS there
                 """
             ).single().bool("there")
-            let available = try connection.query(
-                """
-                SELECT holdfast.adjust_credits(\(account), \(credits)::bigint, \(reason),
-                    \(reference), \(person)) AS available
-                """
-            ).single().int64("available")
+            let call: SQL =
+                day.map { day in
+                    """
+                    holdfast.correct_day(\(day)::date, \(account), \(credits)::bigint, \(reason),
+                        \(reference), \(person))
+                    """
+                } ?? """
+                    holdfast.adjust_credits(\(account), \(credits)::bigint, \(reason),
+                        \(reference), \(person))
+                    """
+            let available = try connection.query("SELECT \(sql: call) AS available").single().int64(
+                "available")
             return (!wasThere, available)
         }
     }
@@ -150,6 +161,7 @@ extension Accounts {
         try connection.query(
             """
             SELECT transfer_id, kind, amount, debit, credit, job_id, reason, actor,
+                to_char(corrects, 'YYYY-MM-DD') AS corrects, paid::text AS paid, currency,
                 (extract(epoch FROM created_at) * 1000000)::bigint AS created_us
             FROM holdfast.transfer
             WHERE account_id = \(account)
@@ -165,7 +177,9 @@ extension Accounts {
                 amount: try row.int64("amount"), debit: try row.text("debit"),
                 credit: try row.text("credit"), jobID: try row.optionalText("job_id"),
                 reason: try row.optionalText("reason"), actor: try row.text("actor"),
-                createdAt: try row.instant("created_us"), after: CreditStand())
+                createdAt: try row.instant("created_us"),
+                corrects: try row.optionalText("corrects"), paid: try row.optionalText("paid"),
+                currency: try row.optionalText("currency"), after: CreditStand())
         }
     }
 }

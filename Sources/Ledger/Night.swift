@@ -218,19 +218,41 @@ package struct NightFigures: Equatable, Sendable {
     package var usage: [UsageDay]
     /// The last thirty sealed days and this one, the oldest first.
     package var heldOverTime: [HeldPoint]
+    /// Adjustments of this day for the sake of earlier ones, in their order.
+    package var corrections: [CorrectionEntry]
 
     package init(
         day: BusinessDay, opening: CreditStand, moves: CreditMoves, closing: CreditStand,
-        accountsMoved: Int64, models: [ModelDay], usage: [UsageDay], heldOverTime: [HeldPoint]
+        accountsMoved: Int64, corrections: [CorrectionEntry] = [], models: [ModelDay],
+        usage: [UsageDay], heldOverTime: [HeldPoint]
     ) {
         self.day = day
         self.opening = opening
         self.moves = moves
         self.closing = closing
         self.accountsMoved = accountsMoved
+        self.corrections = corrections
         self.models = models
         self.usage = usage
         self.heldOverTime = heldOverTime
+    }
+}
+
+/// An adjustment that corrects a day which was sealed before.
+package struct CorrectionEntry: Equatable, Sendable {
+    /// The day that it corrects.
+    package var day: String
+    package var accountID: String
+    /// Given to the account, or taken from it.
+    package var credits: Int64
+    package var reason, person: String
+
+    package init(day: String, accountID: String, credits: Int64, reason: String, person: String) {
+        self.day = day
+        self.accountID = accountID
+        self.credits = credits
+        self.reason = reason
+        self.person = person
     }
 }
 

@@ -27,7 +27,8 @@ package final class SealedDays {
                     holdfast.utc(d.closed_at) AS closed, d.figures ->> 'currency' AS currency,
                     d.figures ->> 'accounts_moved' AS accounts_moved,
                     d.figures ->> 'opening' AS opening, d.figures ->> 'moves' AS moves,
-                    d.figures ->> 'closing' AS closing
+                    d.figures ->> 'closing' AS closing,
+                    d.figures ->> 'corrections' AS corrections
                 FROM holdfast.business_day d WHERE d.day = \(day)::date AND d.state = 'sealed'
                 """
             ).first
@@ -43,6 +44,7 @@ package final class SealedDays {
             moves: try Self.moves(try row.text("moves")),
             closing: try Self.stand(try row.text("closing")),
             accountsMoved: try row.int64("accounts_moved"),
+            corrections: try Self.corrections(try row.optionalText("corrections")),
             models: try models(day), usage: try usage(day), heldOverTime: try held(day))
     }
 
@@ -67,6 +69,15 @@ package final class SealedDays {
             captured: try member(object, "captured"), voided: try member(object, "voided"),
             charged: try member(object, "charged"), refunded: try member(object, "refunded"),
             adjusted: try member(object, "adjusted"))
+    }
+
+    private static func corrections(_ json: String?) throws -> [CorrectionEntry] {
+        try (json.map { try JSON.parse($0) }?.array ?? []).map { one in
+            CorrectionEntry(
+                day: one["day"]?.text ?? "", accountID: one["account_id"]?.text ?? "",
+                credits: try member(one, "credits"), reason: one["reason"]?.text ?? "",
+                person: one["person"]?.text ?? "")
+        }
     }
 
     private func models(_ day: String) throws -> [ModelDay] {

@@ -23,6 +23,9 @@ package protocol Provider: Sendable {
     /// The endpoint families to ask about a task, in order; one when it is known or derivable.
     func endpoints(for task: TaskReference) -> [String]
 
+    /// The most files that one task of a family gives, as far as its pages say.
+    func mostOutputs(endpoint: String?) -> Int
+
     /// The request that asks about a task, with credentials made for this call.
     ///
     /// - Parameter now: The machine's clock, because tokens are about real time.
@@ -96,6 +99,8 @@ extension Provider {
     package var isConfigured: Bool {
         settings.credentials.count == Self.credentialVariables.count
     }
+
+    package func mostOutputs(endpoint: String?) -> Int { facts.mostOutputs }
 
     package func resultRequest(
         after answer: Answer, taskID: String, endpoint: String, now: Instant
@@ -210,6 +215,8 @@ package struct ProviderFacts: Sendable {
     package var downloadNeedsCredentials: Bool
     package var webhook: WebhookScheme
     package var billing: BillingFacts
+    /// The most files that one task gives, as far as the pages say.
+    package var mostOutputs: Int
 
     package init(
         ratePerSecond: Int, rateBurst: Int, rateSource: String, urlLife: Duration,
@@ -217,7 +224,7 @@ package struct ProviderFacts: Sendable {
         mayRefuseGoodCredentials: Bool = false, canLookUpByOwnID: Bool = false,
         canList: Bool = false, canRefresh: Bool = false, costUnit: String? = nil,
         downloadNeedsCredentials: Bool = false, webhook: WebhookScheme = .unsigned,
-        billing: BillingFacts = BillingFacts()
+        billing: BillingFacts = BillingFacts(), mostOutputs: Int = 1
     ) {
         self.ratePerSecond = ratePerSecond
         self.rateBurst = rateBurst
@@ -233,6 +240,7 @@ package struct ProviderFacts: Sendable {
         self.downloadNeedsCredentials = downloadNeedsCredentials
         self.webhook = webhook
         self.billing = billing
+        self.mostOutputs = mostOutputs
     }
 }
 

@@ -17,13 +17,27 @@ extension RunReport {
     mutating func take(_ results: [MoveResult], _ decisions: [String: Decision], _ pass: Pass) {
         var counted: Set<String> = []
         for result in results {
+            let decision = decisions[result.jobID]
             if counted.insert(result.jobID).inserted {
-                count(result, decisions[result.jobID]?.outcome ?? result.newState ?? "settled")
+                count(result, decision?.outcome ?? result.newState ?? "settled")
+                if result.outcome == "go", let surplus = decision?.move.surplus, surplus > 0 {
+                    note(surplus: surplus, of: result.jobID)
+                }
             }
             guard result.outcome == "go", let action = result.action else { continue }
             if let word = Self.creditWords[action] { add(credits: result.amount ?? 0, as: word) }
             if pass == .recover, let word = Self.settlementWords[action] { count(word) }
         }
+    }
+
+    private mutating func note(surplus: Int, of jobID: String) {
+        add(
+            Problem(
+                jobID: jobID, code: "surplus_outputs",
+                message: "its task gave \(surplus) files more than policy max_outputs allows; they "
+                    + "are not stored. Where they were promised, open such jobs with their "
+                    + "expected_outputs, or: holdfast policy set max_outputs NUMBER"),
+            status: .needsPerson)
     }
 
     private mutating func count(_ result: MoveResult, _ outcome: String) {

@@ -57,7 +57,7 @@ package enum Rules {
     package static func recover(
         _ item: WorkItem, _ verdict: Verdict, using chance: inout some RandomNumberGenerator
     ) -> Decision {
-        if item.state.ignoresTasks { return leftOver(item, verdict, using: &chance) }
+        if item.ignoresTasks { return leftOver(item, verdict, using: &chance) }
         var move = base(item, verdict)
         let isOver = item.state != .timedOut
         switch verdict.state {
@@ -143,6 +143,8 @@ package enum Rules {
         move.newState = .succeeded
         move.resultURLs = verdict.resultURLs
         move.urlExpiresAt = verdict.urlExpiresAt
+        move.isUnnamed = verdict.isUnnamed
+        move.surplus = verdict.surplus
         return Decision(move, "succeeded")
     }
 

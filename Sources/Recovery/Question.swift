@@ -104,9 +104,11 @@ extension Question {
             return provider.lookupVerdict(
                 answer, jobID: item.jobID, endpoint: endpoint, now: now)
         }
-        return provider.verdict(
+        var verdict = provider.verdict(
             answer, askedTaskID: item.taskID, endpoint: endpoint,
             kind: first == nil ? .poll : .result, now: now)
+        verdict.isUnnamed = verdict.state == .succeeded && verdict.taskID == nil
+        return verdict.cut(to: item.outputLimit(told: provider.mostOutputs(endpoint: endpoint)))
     }
 
     /// The decision for what was learned, with its evidence; nil when nothing was.
@@ -137,6 +139,14 @@ extension Question {
 }
 
 extension Verdict {
+    /// The same with at most so many files; the rest is counted.
+    func cut(to limit: Int) -> Verdict {
+        var verdict = self
+        verdict.surplus = max(0, resultURLs.count - limit)
+        verdict.resultURLs = Array(resultURLs.prefix(limit))
+        return verdict
+    }
+
     /// Whether the circuit breaker counts this answer as a failure of the provider.
     var isProviderFailure: Bool {
         state == .unknown && errorClass == .transient && !taskIsUnknownHere && !isUnreadable

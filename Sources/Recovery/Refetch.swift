@@ -161,7 +161,7 @@ extension Refetch {
         var file = RefetchedFile(
             before: before, finding: finding, outcome: .fine, after: after)
         switch start {
-        case nil where before.state == .dropped,
+        case nil where before.state == .dropped || before.state == .forgotten,
             nil where before.state == .pending && job.state != .succeeded:
             file.outcome = .never
         case nil where before.state != .pending: break
@@ -187,7 +187,7 @@ extension Refetch {
             case .stored: file.outcome = .stored
             case .lost: file.outcome = .gone
             case .pending: file.outcome = job.blocked == nil ? .putOff : .blocked
-            case .dropped: file.outcome = .never
+            case .dropped, .forgotten: file.outcome = .never
             }
             file.reason = after.errorMessage
         }

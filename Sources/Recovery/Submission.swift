@@ -21,7 +21,7 @@ extension Rules {
     package static func submission(
         _ item: WorkItem, canLookUp: Bool, canRetrigger: Bool
     ) -> SubmissionStep {
-        if item.state.ignoresTasks {
+        if item.ignoresTasks {
             // It was watched for a task that has ended meanwhile.
             var move = Move(jobID: item.jobID, token: item.token)
             move.endsWatch = true

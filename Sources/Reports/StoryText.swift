@@ -102,6 +102,8 @@ package enum StoryText {
                 + (file.bytes.map { ", " + Plain.bytes($0) } ?? "")
         case "lost":
             "lost: \(file.errorMessage ?? "no reason kept")"
+        case "forgotten":
+            "forgotten: its customer asked for it"
         case "dropped":
             "dropped: \(file.errorMessage ?? "no reason kept")"
         default:

@@ -32,6 +32,7 @@ struct JSONStatement: NightWriter {
         list(
             "held_over_time",
             figures.heldOverTime.map { ["day": .string($0.day), "held": .integer($0.held)] })
+        if !figures.corrections.isEmpty { list("corrections", figures.corrections.map(\.json)) }
         self.ink.write(",\n\"accounts\":[")
     }
 
@@ -106,6 +107,15 @@ extension CreditStand {
     var json: JSONValue {
         [
             "available": .integer(available), "held": .integer(held), "spent": .integer(spent),
+        ]
+    }
+}
+
+extension CorrectionEntry {
+    var json: JSONValue {
+        [
+            "day": .string(day), "account_id": .string(accountID), "credits": .integer(credits),
+            "reason": .string(reason), "person": .string(person),
         ]
     }
 }

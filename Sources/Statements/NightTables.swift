@@ -164,6 +164,9 @@ struct SummaryTable: NightWriter {
         for (name, credits) in audit.figures.credits {
             row(name, "credits") { $0.number(credits) }
         }
+        for correction in audit.figures.corrections {
+            row("correction_of_\(correction.day)", "credits") { $0.number(correction.credits) }
+        }
         for (name, money) in audit.money.sums { row(name, day.currency) { $0.money(money) } }
         for (name, count) in audit.counts { row(name, "count") { $0.number(count) } }
         row("problems", "count") { $0.number(Int64(audit.problems.count)) }

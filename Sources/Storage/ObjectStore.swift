@@ -42,6 +42,10 @@ package protocol ObjectStore: Sendable {
         at key: ObjectKey, _ session: Session,
         then: @escaping (Result<ObjectGlance?, Failure>) -> Void)
 
+    /// Removes an object; that there is none is no error.
+    func remove(
+        _ key: ObjectKey, _ session: Session, then: @escaping (Result<Void, Failure>) -> Void)
+
     /// Removes what crashed uploads of this key left behind; nothing to remove is no error.
     func discard(
         uploadID: String?, key: ObjectKey, _ session: Session,

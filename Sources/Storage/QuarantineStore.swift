@@ -3,14 +3,10 @@ internal import Disk
 internal import Glibc
 package import HTTP
 
-/// A store for what was refused, which nobody else reads: its objects are read back and removed.
+/// A store for what was refused, which nobody else reads: its objects are read back.
 package protocol QuarantineStore: ObjectStore {
     /// Where the bytes of an object come from; nil when there is none, as far as that is known yet.
     func source(of key: ObjectKey, _ session: Session) throws(Failure) -> ObjectSource?
-
-    /// Removes an object; that there is none is no error.
-    func remove(
-        _ key: ObjectKey, _ session: Session, then: @escaping (Result<Void, Failure>) -> Void)
 }
 
 /// Where the bytes of an object come from.

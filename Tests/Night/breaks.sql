@@ -169,7 +169,7 @@ BEGIN
                 UPDATE holdfast.task SET state = 'succeeded', finished_at = now_ WHERE job_id = j.job_id;
                 INSERT INTO holdfast.asset (job_id, ordinal, provider, source_url, expires_by,
                     next_attempt_at, created_at)
-                VALUES (j.job_id, 0, j.provider, 'https://cdn.example.com/x',
+                VALUES (j.job_id, 0, j.provider, 'https://cdn.example.com/' || j.job_id,
                     now_ + interval '10 minutes', now_, now_ - interval '20 minutes');
             WHEN 'result-refused' THEN
                 PERFORM night.reopen(j.job_id, 'succeeded', now_ - interval '30 minutes');
@@ -178,7 +178,7 @@ BEGIN
                     WHERE job_id = j.job_id;
                 INSERT INTO holdfast.asset (job_id, ordinal, provider, source_url, expires_by,
                     next_attempt_at, created_at, refused_since, refused_as)
-                VALUES (j.job_id, 0, j.provider, 'https://cdn.example.com/x',
+                VALUES (j.job_id, 0, j.provider, 'https://cdn.example.com/' || j.job_id,
                     now_ + interval '10 minutes', now_, now_ - interval '20 minutes',
                     now_ - interval '15 minutes', 'an HTML page');
             WHEN 'succeeded-without-files' THEN
@@ -186,7 +186,7 @@ BEGIN
                 UPDATE holdfast.task SET state = 'succeeded', finished_at = now_ WHERE job_id = j.job_id;
                 INSERT INTO holdfast.asset (job_id, ordinal, provider, source_url, expires_by,
                     next_attempt_at, created_at, state)
-                VALUES (j.job_id, 0, j.provider, 'https://cdn.example.com/x', now_, now_, now_, 'lost');
+                VALUES (j.job_id, 0, j.provider, 'https://cdn.example.com/' || j.job_id, now_, now_, now_, 'lost');
             WHEN 'blocked' THEN
                 PERFORM night.reopen(j.job_id, 'running', now_ - interval '30 minutes');
                 UPDATE holdfast.job SET blocked = 'person', blocked_reason = 'look'
@@ -232,8 +232,49 @@ BEGIN
         PERFORM night.reopen(j.job_id, 'running', j.created_at);
     END LOOP;
     PERFORM night.plant_strangers(many, chosen, day_, now_);
+    PERFORM night.plant_shared(many, chosen, now_);
     PERFORM night.balance();
     PERFORM night.plant_accounts(many, chosen, day_);
+END $$;
+
+-- Files of several tasks of a provider with one address, or with one content.
+CREATE OR REPLACE FUNCTION night.plant_shared(many integer, chosen text[], now_ timestamptz)
+RETURNS void
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    n integer;
+    kind text;
+    wanted integer;
+    jobs text[];
+BEGIN
+    FOR kind, wanted IN SELECT * FROM (VALUES ('shared-address', 2), ('shared-content', 5)) k (a, b)
+    LOOP
+        CONTINUE WHEN NOT coalesce(kind = ANY (chosen), true);
+        FOR n IN 1..many LOOP
+            jobs := ARRAY(SELECT j.job_id FROM holdfast.job j JOIN holdfast.asset a USING (job_id)
+                WHERE j.provider = 'kie' AND j.state = 'delivered' AND j.captured > 0
+                    AND j.refunded = 0 AND j.task_id IS NOT NULL AND a.state = 'stored'
+                    AND NOT EXISTS (SELECT FROM night.used u WHERE u.job_id = j.job_id)
+                ORDER BY a.stored_at, j.job_id LIMIT wanted);
+            EXIT WHEN cardinality(jobs) < wanted;
+            INSERT INTO night.used SELECT unnest(jobs);
+            IF kind = 'shared-address' THEN
+                UPDATE holdfast.asset SET source_url = 'https://cdn.example.com/shared-' || n
+                WHERE job_id = ANY (jobs);
+                INSERT INTO holdfast.shared_file VALUES ('kie', 'address',
+                    md5('https://cdn.example.com/shared-' || n), now_);
+                INSERT INTO night.planted SELECT kind, unnest(jobs) || '/0';
+            ELSE
+                UPDATE holdfast.asset SET sha256 = md5('shared ' || n) || md5('shared')
+                WHERE job_id = ANY (jobs);
+                INSERT INTO holdfast.shared_file VALUES ('kie', 'content',
+                    md5('shared ' || n) || md5('shared'), now_);
+                INSERT INTO night.planted VALUES (kind,
+                    'kie/' || md5('shared ' || n) || md5('shared'));
+            END IF;
+        END LOOP;
+    END LOOP;
 END $$;
 
 -- What no job of ours is about: tasks, balances and callbacks.

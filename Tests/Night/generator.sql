@@ -100,7 +100,7 @@ BEGIN
     INSERT INTO holdfast.asset (job_id, ordinal, provider, state, source_url, expires_by, object_key,
         sha256, bytes, public_url, next_attempt_at, created_at, stored_at)
     SELECT p.job_id, 0, p.provider, 'stored', 'https://cdn.example.com/' || p.n,
-        p.created_at + interval '1 day', p.job_id || '.mp4', repeat('0', 64), 1000000,
+        p.created_at + interval '1 day', p.job_id || '.mp4', md5(p.job_id) || md5(p.job_id || 'x'), 1000000,
         'https://files.example.com/' || p.n, p.created_at, p.created_at, p.created_at + p.took
     FROM plan p WHERE p.fate NOT IN ('failed', 'abandoned');
     INSERT INTO holdfast.usage_line (provider, line_key, source, task_id, job_id, model, status,

@@ -257,7 +257,7 @@ struct KIETests {
             #expect(read("kie", body).state == .unknown)
         }
         let silent = read("kie", #"{"code":200,"data":{"state":"fail"}}"#, endpoint: "market")
-        #expect(silent.state == .failed)
+        #expect(silent.state == .unknown)
         #expect(silent.taskID == nil)
     }
 

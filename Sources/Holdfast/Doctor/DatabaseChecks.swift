@@ -50,6 +50,7 @@ extension Checkup {
         let queries = JobQueries(clockOffset: offset)
         look("breakers") { try $0.breakers(connection, queries) }
         look("runs") { try $0.runs(connection, queries) }
+        look("accounts") { try $0.accounts(connection, offset) }
         look("files") { try $0.files(connection, queries) }
         look("trouble") { try $0.lastingTrouble(connection, queries) }
         look("jobs") { checks in
@@ -119,6 +120,26 @@ extension Checkup {
                 "run holdfast setup once with a login that may create roles")
         }
         return rights.mayRead
+    }
+
+    /// Ids of accounts stay for ever, so that they must be nobody's name.
+    private mutating func accounts(
+        _ connection: borrowing Connection, _ offset: Duration
+    ) throws {
+        let (addresses, unfinished) = try Health(clockOffset: offset).personalIDs(connection)
+        if addresses > 0 {
+            warn(
+                "accounts",
+                "\(addresses == 1000 ? "1000 or more" : "\(addresses)") account ids look like e-mail "
+                    + "addresses",
+                "open accounts under ids that are no personal data: they stay in the books when a "
+                    + "customer asks to be forgotten")
+        }
+        for account in unfinished {
+            warn(
+                "accounts", "an account is being forgotten, and that was not finished",
+                "holdfast account forget \(account)")
+        }
     }
 
     private mutating func breakers(

@@ -19,7 +19,9 @@ package struct GoogleVeoProvider: PlainProvider {
         ProviderFacts(
             ratePerSecond: 5, rateBurst: 5,
             rateSource: "our own choice: Google documents no limit on asking about operations",
-            urlLife: GoogleVeoDialect.urlLife, downloadNeedsCredentials: true)
+            urlLife: GoogleVeoDialect.urlLife, downloadNeedsCredentials: true,
+            // `sampleCount` is at most 4.
+            mostOutputs: 4)
     }
 
     /// - Parameter taskID: The operation's name, `models/…/operations/…`.
@@ -65,7 +67,8 @@ package struct GoogleVeoProvider: PlainProvider {
 struct GoogleVeoDialect: TaskDialect {
     static let urlLife = Duration.seconds(48 * 3600)
 
-    let shape = RecordShape(idKeys: ["name"], wrapperKeys: [], codePath: [])
+    let shape = RecordShape(
+        idKeys: ["name"], wrapperKeys: [], codePath: [], requiresID: true)
 
     /// Where the two services and their clients put what was made; the last is a bucket's.
     private static let videos = [

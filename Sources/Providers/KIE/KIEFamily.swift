@@ -27,6 +27,10 @@ struct KIEFamily: Sendable {
     /// `*` stands for each element of a list, and as the start of a key for each key that ends so,
     /// but for those of the input.
     let files: [[String]]
+    /// Its page has no task id in the answer; everywhere else an answer without one is nobody's.
+    var namesNoTask = false
+    /// The most files that one task gives.
+    var mostOutputs = 1
 
     static let market = KIEFamily(
         name: "market", path: "/api/v1/jobs/recordInfo", state: .word("state", words),
@@ -39,7 +43,7 @@ struct KIEFamily: Sendable {
     /// The 1080p rendering of a finished task; anything but success may mean "not ready".
     static let veo1080p = KIEFamily(
         name: "veo-1080p", path: "/api/v1/veo/get-1080p-video", state: .answered,
-        files: [["resultUrl"]])
+        files: [["resultUrl"]], namesNoTask: true)
 
     static let runway = KIEFamily(
         name: "runway", path: "/api/v1/runway/record-detail", state: .word("state", words),
@@ -57,7 +61,7 @@ struct KIEFamily: Sendable {
                 "generating": .running, "success": .succeeded, "create_task_failed": .failed,
                 "generate_failed": .failed,
             ]),
-        files: [["response", "resultUrls"]])
+        files: [["response", "resultUrls"]], mostOutputs: 4)
 
     static let fluxKontext = KIEFamily(
         name: "flux-kontext", path: "/api/v1/flux/kontext/record-info",
@@ -74,11 +78,11 @@ struct KIEFamily: Sendable {
                 // Generated, but their callback to us failed.
                 callbackException: .succeeded,
             ]),
-        files: [["response", "sunoData", "*", "audioUrl"]])
+        files: [["response", "sunoData", "*", "audioUrl"]], mostOutputs: 2)
 
     static let midjourney = KIEFamily(
         name: "mj", path: "/api/v1/mj/record-info", state: .flag(flags, word: nil),
-        files: [["resultInfoJson", "resultUrls", "*", "resultUrl"]])
+        files: [["resultInfoJson", "resultUrls", "*", "resultUrl"]], mostOutputs: 4)
 
     static let lumaModify = KIEFamily(
         name: "luma-modify", path: "/api/v1/modify/record-info",

@@ -31,6 +31,10 @@ package struct KIEProvider: Provider {
         return KIEFamily.candidates(model: task.model, kind: task.kind).map(\.name)
     }
 
+    package func mostOutputs(endpoint: String?) -> Int {
+        endpoint.flatMap(KIEFamily.named)?.mostOutputs ?? facts.mostOutputs
+    }
+
     package func pollRequest(
         taskID: String, endpoint: String, now: Instant
     ) throws(Failure) -> Request {

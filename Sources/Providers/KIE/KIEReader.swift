@@ -98,6 +98,9 @@ struct KIEReader {
             named != nil || state.errorClass != .final || code == Self.generationFailed
                 || Self.hasErrorCode(fields)
         else { return .undescribed(taskID: record.id.text) }
+        guard record.id != .none || named?.namesNoTask == true else {
+            return .unclear("the answer names no task")
+        }
         return Self.verdict(
             id: record.id, fields: fields, state: state, files: Self.files(of: fields, in: family),
             message: code == Self.generationFailed ? envelope?.message : nil, now: now)

@@ -14,7 +14,8 @@ extension KIEFamily {
     /// A file for each voice and instrument that was asked for; the song itself is the input.
     static let vocalRemoval = KIEFamily(
         name: "vocal-removal", path: "/api/v1/vocal-removal/record-info",
-        state: song(failing: "generate_audio_failed"), files: [["response", anyURLKey]])
+        state: song(failing: "generate_audio_failed"), files: [["response", anyURLKey]],
+        mostOutputs: 12)
 
     static let mp4 = KIEFamily(
         name: "mp4", path: "/api/v1/mp4/record-info", state: song(failing: "generate_mp4_failed"),
@@ -24,7 +25,7 @@ extension KIEFamily {
     static let cover = KIEFamily(
         name: "suno-cover", path: "/api/v1/suno/cover/record-info",
         state: .flag([0: .pending, 1: .succeeded, 2: .running, 3: .failed], word: nil),
-        files: [["response", "images"]])
+        files: [["response", "images"]], mostOutputs: 2)
 
     /// Its result is data in the answer and no file.
     static let midi = KIEFamily(

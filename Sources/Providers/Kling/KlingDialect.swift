@@ -6,7 +6,7 @@ import Core
 struct KlingDialect: TaskDialect {
     static let costUnit = "units"
 
-    let shape = RecordShape(idKeys: ["task_id"])
+    let shape = RecordShape(idKeys: ["task_id"], requiresID: true)
 
     private static let states: [String: TaskState] = [
         "submitted": .pending, "processing": .running, "succeed": .succeeded, "failed": .failed,

@@ -25,7 +25,9 @@ package struct KlingProvider: PlainProvider {
             ratePerSecond: 20, rateBurst: 20,
             rateSource: "our own choice: Kling documents no limit on queries",
             urlLife: Self.urlLife, mayRefuseGoodCredentials: true, canLookUpByOwnID: true,
-            canList: true, costUnit: KlingDialect.costUnit)
+            canList: true, costUnit: KlingDialect.costUnit,
+            // Images: `n` is at most 9.
+            mostOutputs: 9)
     }
 
     package func endpoints(for task: TaskReference) -> [String] {

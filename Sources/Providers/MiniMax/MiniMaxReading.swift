@@ -14,7 +14,7 @@ struct MiniMaxV1: TaskDialect {
 
     let shape = RecordShape(
         idKeys: ["task_id"], wrapperKeys: [], codePath: code, messagePaths: [message],
-        requiresCode: true)
+        requiresCode: true, requiresID: true)
 
     private static let states: [String: TaskState] = [
         "preparing": .pending, "queueing": .pending, "queuing": .pending, "processing": .running,

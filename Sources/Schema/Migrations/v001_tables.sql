@@ -45,6 +45,7 @@ CREATE TABLE holdfast.job (
     -- Money: the hold, and what became of it. Written by the trigger on holdfast.transfer,
     -- except waived, which moves nothing.
     credits bigint NOT NULL CHECK (credits BETWEEN 0 AND 1000000000000000),
+    named_credits bigint CHECK (named_credits BETWEEN 0 AND credits), -- the price, where not the hold
     captured bigint NOT NULL DEFAULT 0 CHECK (captured >= 0),
     voided bigint NOT NULL DEFAULT 0 CHECK (voided >= 0),
     charged bigint NOT NULL DEFAULT 0 CHECK (charged >= 0),
@@ -198,6 +199,7 @@ CREATE TABLE holdfast.task (
     error_message text,
     cost_amount text,
     cost_unit text,
+    is_unnamed boolean NOT NULL DEFAULT false, -- the answer with its files names no task
     created_at timestamptz NOT NULL,
     polled_at timestamptz,
     finished_at timestamptz,
@@ -255,9 +257,10 @@ CREATE TABLE holdfast.asset (
     job_id text NOT NULL REFERENCES holdfast.job,
     ordinal integer NOT NULL,
     provider text NOT NULL,
-    -- dropped: the job was closed before the file was stored, and nobody wants it any more.
+    -- dropped: the job was closed before the file was stored, and nobody wants it any more. forgotten: it
+    -- was stored, and its customer wanted to be forgotten.
     state text NOT NULL DEFAULT 'pending'
-        CHECK (state IN ('pending', 'stored', 'lost', 'dropped')),
+        CHECK (state IN ('pending', 'stored', 'lost', 'dropped', 'forgotten')),
     source_url text NOT NULL,
     source_expires_at timestamptz,
     -- The same, or a guess by the provider's usual URL life: it orders the work and proves nothing.
@@ -293,8 +296,7 @@ CREATE INDEX asset_due ON holdfast.asset (expires_by, job_id, ordinal)
 CREATE UNIQUE INDEX asset_object ON holdfast.asset (object_key) WHERE object_key IS NOT NULL;
 -- What people look through: stored files by age, and the few that are lost or dropped.
 CREATE INDEX asset_stored ON holdfast.asset (stored_at, job_id, ordinal) WHERE state = 'stored';
-CREATE INDEX asset_lost ON holdfast.asset (created_at, job_id, ordinal)
-    WHERE state IN ('lost', 'dropped');
+CREATE INDEX asset_lost ON holdfast.asset (created_at, job_id, ordinal) WHERE state IN ('lost', 'dropped', 'forgotten');
 
 -- A file of a settled job while it is fetched once more, because a person wants it. The asset stays
 -- as it is until the object is there, so that a job never looks as if it had no files; a row that

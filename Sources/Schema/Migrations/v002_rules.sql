@@ -61,8 +61,9 @@ BEGIN
             USING ERRCODE = 'HF010';
     END IF;
     IF OLD.state = 'succeeded' AND NEW.state = 'failed'
-        AND NEW.error_code IS DISTINCT FROM 'result_lost' THEN
-        RAISE EXCEPTION 'job % has succeeded and can only fail as result_lost', OLD.job_id
+        AND coalesce(NEW.error_code, '') NOT IN ('result_lost', 'cancelled') THEN
+        RAISE EXCEPTION 'job % has succeeded and can only fail as result_lost or cancelled',
+            OLD.job_id
             USING ERRCODE = 'HF010';
     END IF;
     RETURN NEW;
@@ -82,7 +83,9 @@ END $$;
 
 CREATE TRIGGER job_facts_stay BEFORE UPDATE ON holdfast.job
     FOR EACH ROW WHEN (OLD.job_id <> NEW.job_id OR OLD.account_id <> NEW.account_id
-        OR OLD.credits <> NEW.credits OR OLD.expected_outputs <> NEW.expected_outputs)
+        OR OLD.credits <> NEW.credits OR OLD.expected_outputs <> NEW.expected_outputs
+        OR OLD.named_credits IS DISTINCT FROM NEW.named_credits
+            AND OLD.named_credits IS NOT NULL)
     EXECUTE FUNCTION holdfast.refuse_change();
 CREATE TRIGGER transfer_is_immutable BEFORE UPDATE OR DELETE ON holdfast.transfer
     FOR EACH ROW EXECUTE FUNCTION holdfast.refuse_change();
@@ -163,16 +166,24 @@ CREATE TRIGGER job_moved AFTER UPDATE ON holdfast.job
         OR OLD.blocked IS DISTINCT FROM NEW.blocked)
     EXECUTE FUNCTION holdfast.record_job_event();
 
+-- Whether a job is closed for good, so that a task of it is watched for its cost alone.
+CREATE FUNCTION holdfast.ignores_tasks(state text, error_code text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT state IN ('succeeded', 'delivered', 'dismissed')
+        OR (state = 'failed' AND coalesce(error_code = 'cancelled', false))
+$$;
+
 -- A task that may still end after its job did is watched: what it cost is told, and nothing moves.
 CREATE FUNCTION holdfast.watch_surplus() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM task t WHERE t.job_id = NEW.job_id AND t.finished_at IS NULL
-        AND (NEW.state = 'dismissed' OR t.task_id IS DISTINCT FROM NEW.task_id)) THEN
+        AND (NEW.state IN ('dismissed', 'failed') OR t.task_id IS DISTINCT FROM NEW.task_id)) THEN
         NEW.watch_until := clock()
             + policy_interval('watch_window', NEW.provider, NEW.kind, NEW.model);
-        -- What a person has closed is looked at when its task had time to end, and not before.
-        NEW.next_poll_at := clock() + CASE NEW.state WHEN 'dismissed'
+        -- What a person or a customer has closed is looked at when its task had time to end, and not
+        -- before.
+        NEW.next_poll_at := clock() + CASE WHEN NEW.state IN ('dismissed', 'failed')
             THEN policy_interval('deadline', NEW.provider, NEW.kind, NEW.model)
             ELSE interval '0' END;
     END IF;
@@ -181,7 +192,7 @@ END $$;
 
 CREATE TRIGGER job_leaves_tasks BEFORE UPDATE OF state ON holdfast.job
     FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state
-        AND NEW.state IN ('succeeded', 'delivered', 'dismissed'))
+        AND holdfast.ignores_tasks(NEW.state, NEW.error_code))
     EXECUTE FUNCTION holdfast.watch_surplus();
 
 -- The files of a job that is closed before they were stored end with it: nobody would claim them, and
@@ -204,7 +215,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN
     UPDATE job SET next_poll_at = clock(),
         watch_until = clock() + policy_interval('watch_window', provider, kind, model)
-    WHERE job_id = NEW.job_id AND state IN ('succeeded', 'delivered', 'dismissed')
+    WHERE job_id = NEW.job_id AND ignores_tasks(state, error_code)
         AND task_id IS DISTINCT FROM NEW.task_id;
     RETURN NULL;
 END $$;
@@ -369,8 +380,9 @@ INSERT INTO holdfast.policy (key, kind, value, is_default) VALUES
     ('watch_window', '', '24h', true), ('on_silence', '', 'keep', true),
     ('on_submission_unknown', '', 'keep', true),
     ('unsubmitted_after', '', '2m', true), ('retrigger_attempts', '', '3', true),
-    ('capture_at', '', 'delivered', true), ('partial', '', 'deliver', true),
-    ('late_success', '', 'charge', true),
+    ('capture_at', '', 'delivered', true), ('partial', '', 'deliver', true), ('max_outputs', '', 'auto', true),
+    ('late_success', '', 'charge', true), ('cancel_after_success', '', 'refuse', true),
+    ('show_source_urls', '', 'off', true),
     ('lease', '', '2m', true), ('request_timeout', '', '20s', true),
     ('poll_backoff_max', '', '5m', true),
     ('breaker_failures', '', '20', true), ('breaker_pause_max', '', '10m', true),

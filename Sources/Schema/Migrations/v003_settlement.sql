@@ -11,12 +11,14 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- The action that a move calls for: capture, void, charge, refund or waive, and its amount; no row
--- when no credits move. `files` counts the files stored (delivered) or named (succeeded).
+-- when no credits move. `files` counts the files stored (delivered) or named (succeeded). Where the
+-- application has named the credits, the share is one of those.
 CREATE FUNCTION holdfast.credit_action(
     j holdfast.job, new_state text, files integer, OUT action text, OUT amount bigint)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    earned bigint := holdfast.share(j.credits, coalesce(files, 0), j.expected_outputs);
+    earned bigint := holdfast.share(coalesce(j.named_credits, j.credits), coalesce(files, 0),
+        j.expected_outputs);
     paid bigint := j.captured + j.charged - j.refunded;
 BEGIN
     IF j.credits = 0 THEN
@@ -49,6 +51,15 @@ BEGIN
         action := NULL;
     END IF;
 END $$;
+
+-- What an automatic action gives back or takes late, as the brakes count it; null when it does not
+-- count. What a partial capture leaves of the price is given back like a void; what the application
+-- itself left of the hold is not.
+CREATE FUNCTION holdfast.braked_amount(j holdfast.job, action text, amount bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN action IN ('void', 'refund', 'charge') THEN amount
+        WHEN action = 'capture' THEN nullif(coalesce(j.named_credits, j.credits) - amount, 0) END
+$$;
 
 -- The one place that captures, voids, charges and refunds, for executables, functions and people.
 -- Job rows are locked in the order of their ids; a resolution that no longer applies moves
@@ -239,7 +250,9 @@ CREATE TYPE holdfast.move AS (
     reading text,
     -- Why the move ends something for want of an answer: silence, unreadable. It is put off while that
     -- is the provider's trouble.
-    cause text
+    cause text,
+    -- The answer with the files names no task; and how many more there were than are taken.
+    is_unnamed boolean, surplus integer
 );
 
 -- Judges a move against the row as it is now: 'go', or the outcome that it loses to.
@@ -342,8 +355,10 @@ BEGIN
     CROSS JOIN LATERAL credit_action(j, m.new_state, m.files) c
     WHERE m.new_state IS NOT NULL AND c.action IS NOT NULL;
     IF automatic THEN
-        SELECT array_agg(r) INTO counted FROM unnest(wanted) r JOIN job j ON j.job_id = r.job_id
-        WHERE r.action IN ('void', 'refund', 'charge') AND NOT j.brake_released;
+        SELECT array_agg(ROW(r.job_id, r.action, braked_amount(j, r.action, r.amount),
+            r.cause)::resolution) INTO counted
+        FROM unnest(wanted) r JOIN job j ON j.job_id = r.job_id
+        WHERE braked_amount(j, r.action, r.amount) IS NOT NULL AND NOT j.brake_released;
         IF counted IS NOT NULL AND NOT try_brakes() THEN
             SELECT array_agg(r.job_id) INTO later FROM unnest(counted) r;
             SELECT array_agg(m) INTO going FROM unnest(going) m WHERE m.job_id <> ALL (later);
@@ -448,13 +463,13 @@ BEGIN
 
     -- The task asked about: kept with what it said, also when it is one more than we knew.
     INSERT INTO task AS t (provider, task_id, job_id, endpoint, state, error_message, cost_amount,
-        cost_unit, created_at, polled_at, finished_at)
+        cost_unit, is_unnamed, created_at, polled_at, finished_at)
     SELECT j.provider, m.task_id, m.job_id, m.task_endpoint,
         coalesce(nullif(m.task_state, 'unknown'), 'pending'),
         -- The provider's words about the task, not ours about the job.
         CASE WHEN m.task_state IN ('failed', 'cancelled', 'expired')
             THEN left(m.error_message, 2000) END,
-        m.cost_amount, m.cost_unit, now_, now_,
+        m.cost_amount, m.cost_unit, coalesce(m.is_unnamed, false), now_, now_,
         CASE WHEN m.task_state IN ('succeeded', 'failed', 'cancelled', 'expired') THEN now_ END
     FROM unnest(going) m JOIN job j ON j.job_id = m.job_id
     WHERE m.task_id IS NOT NULL
@@ -465,6 +480,7 @@ BEGIN
         error_message = coalesce(excluded.error_message, t.error_message),
         cost_amount = coalesce(excluded.cost_amount, t.cost_amount),
         cost_unit = coalesce(excluded.cost_unit, t.cost_unit),
+        is_unnamed = t.is_unnamed OR excluded.is_unnamed,
         polled_at = excluded.polled_at,
         finished_at = coalesce(t.finished_at, excluded.finished_at)
     WHERE t.job_id = excluded.job_id;
@@ -479,4 +495,6 @@ BEGIN
     CROSS JOIN LATERAL unnest(m.result_urls) WITH ORDINALITY AS u (url, ordinal)
     WHERE m.new_state = 'succeeded'
     ON CONFLICT (job_id, ordinal) DO NOTHING;
+    PERFORM note_surplus(m.job_id, m.surplus) FROM unnest(going) m
+    WHERE m.new_state = 'succeeded' AND m.surplus > 0;
 END $$;

@@ -6,7 +6,13 @@ SELECT j.job_id, j.account_id, j.provider, j.model, j.kind, j.endpoint, j.task_i
     CASE WHEN j.captured + j.voided = 0 THEN j.credits ELSE 0 END AS credits_held,
     j.captured AS credits_captured, j.voided AS credits_voided, j.charged AS credits_charged,
     j.refunded AS credits_refunded, j.waived AS credits_waived,
-    j.result_urls,
+    CASE WHEN j.state = 'delivered' OR cardinality(j.result_urls) = 0
+            -- `policy_value` written out: whoever may read this view needs a right to nothing else.
+            OR (SELECT p.value FROM holdfast.policy p WHERE p.key = 'show_source_urls'
+                    AND p.provider IN ('', j.provider) AND p.kind IN ('', j.kind)
+                    AND p.model IN ('', j.model)
+                ORDER BY p.is_default, p.model = '', p.kind = '', p.provider = '' LIMIT 1) = 'on'
+        THEN j.result_urls ELSE '{}' END AS result_urls,
     coalesce((SELECT array_agg(a.public_url ORDER BY a.ordinal) FROM holdfast.asset a
         WHERE a.job_id = j.job_id AND a.state = 'stored'), '{}'::text[]) AS asset_urls,
     j.error_code, j.error_message, j.progress, j.attempts, j.created_at, j.submitted_at,
@@ -90,7 +96,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     UNION ALL
     SELECT 'delivered_has_files', j.job_id, 'delivered, and no file of it is in storage'
     FROM jobs j WHERE j.state = 'delivered' AND NOT EXISTS (
-        SELECT FROM asset a WHERE a.job_id = j.job_id AND a.state = 'stored')
+        SELECT FROM asset a WHERE a.job_id = j.job_id AND a.state IN ('stored', 'forgotten'))
     UNION ALL
     SELECT 'paid_only_for_results', j.job_id,
         format('%s credits paid although the job is %s', j.captured + j.charged - j.refunded, j.state)

@@ -45,7 +45,7 @@ BEGIN
     IF EXISTS (SELECT FROM unnest(moves) m JOIN job j ON j.job_id = m.job_id
             CROSS JOIN LATERAL credit_action(j, m.new_state, m.files) c
             WHERE m.new_state IS NOT NULL AND NOT j.brake_released
-                AND c.action IN ('void', 'refund', 'charge')) THEN
+                AND braked_amount(j, c.action, c.amount) IS NOT NULL) THEN
         PERFORM take_brakes(most);
     END IF;
 END $$;

@@ -36,6 +36,20 @@ CREATE TRIGGER asset_is_lost AFTER UPDATE OF state ON holdfast.asset
     FOR EACH ROW WHEN (NEW.state = 'lost' AND OLD.state <> 'lost')
     EXECUTE FUNCTION holdfast.tell_of_file();
 
+-- Files that a task gave beyond what its job may have: a line in the job's story, and news.
+CREATE FUNCTION holdfast.note_surplus(wanted text, surplus integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    words text := format('%s files more than policy max_outputs allows are not stored', surplus);
+BEGIN
+    INSERT INTO job_event (job_id, happened_at, actor, run_id, from_state, to_state, detail, deed)
+    SELECT j.job_id, clock(),
+        coalesce(nullif(current_setting('holdfast.actor', true), ''), session_user),
+        nullif(current_setting('holdfast.run_id', true), '')::uuid, j.state, j.state, words, 'surplus'
+    FROM job j WHERE j.job_id = wanted;
+    PERFORM tell_later('surplus_outputs', wanted, words);
+END $$;
+
 CREATE FUNCTION holdfast.tell_of_stray() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 BEGIN

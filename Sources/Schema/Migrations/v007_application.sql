@@ -32,7 +32,11 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(url ~* '^https?://[^/[:space:]?#]+' AND url !~ '[[:space:][:cntrl:]]', false)
 $$;
 
-CREATE FUNCTION holdfast.grant_credits(account text, credits bigint, reference text)
+-- Adds credits, once for each reference. `paid` and `currency` keep what was paid for them, digit for
+-- digit; they go together, and a call that leaves them out changes nothing of them.
+CREATE FUNCTION holdfast.grant_credits(
+    account text, credits bigint, reference text, paid numeric DEFAULT NULL,
+    currency text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -46,12 +50,20 @@ BEGIN
         'grant_credits: the credits must be 1 to 1000000000000000');
     PERFORM require(reference <> '' AND length(reference) <= 500,
         'grant_credits: the reference must be 1 to 500 characters');
+    PERFORM require((grant_credits.paid IS NULL) = (grant_credits.currency IS NULL),
+        'grant_credits: paid and currency go together');
+    PERFORM require(grant_credits.paid IS NULL OR grant_credits.paid >= 0
+            AND grant_credits.paid < 1000000000000 AND scale(grant_credits.paid) <= 6,
+        'grant_credits: paid must be 0 or more, below 1000000000000, with at most 6 decimals');
+    PERFORM require(coalesce(grant_credits.currency ~ '^[A-Z]{3}$', true),
+        'grant_credits: the currency must be three capital letters, such as EUR');
     PERFORM act_as('application', NULL, '0');
     INSERT INTO account (account_id) VALUES (grant_credits.account) ON CONFLICT DO NOTHING;
     INSERT INTO transfer (transfer_id, kind, account_id, debit, credit, amount, reason, actor,
-        created_at)
+        created_at, paid, currency)
     VALUES ('grant:' || reference, 'grant', grant_credits.account, 'issued', 'available',
-        grant_credits.credits, reference, 'application', clock())
+        grant_credits.credits, reference, 'application', clock(), grant_credits.paid,
+        grant_credits.currency)
     ON CONFLICT (transfer_id) DO NOTHING;
     IF NOT FOUND THEN
         SELECT * INTO earlier FROM transfer WHERE transfer_id = 'grant:' || reference;
@@ -60,11 +72,17 @@ BEGIN
                 quote_literal(reference), earlier.amount, quote_literal(earlier.account_id)
                 USING ERRCODE = 'HF002';
         END IF;
+        IF (earlier.paid, earlier.currency) <> (grant_credits.paid, grant_credits.currency) THEN
+            RAISE EXCEPTION 'reference % was paid with % % before', quote_literal(reference),
+                earlier.paid, earlier.currency USING ERRCODE = 'HF002';
+        END IF;
     END IF;
     SELECT available INTO result FROM account a WHERE a.account_id = grant_credits.account;
     RETURN result;
 END $$;
 
+-- Records a job and holds its credits in one step. The ids of accounts and jobs stay in the books for ever,
+-- also when a customer is forgotten, and must therefore be no personal data: no names, no addresses.
 CREATE FUNCTION holdfast.open_job(
     job_id text, account text, provider text, model text, kind text, credits bigint,
     request jsonb DEFAULT NULL, expected_outputs integer DEFAULT 1, endpoint text DEFAULT NULL)
@@ -291,8 +309,35 @@ BEGIN
     UPDATE job SET revision = revision + 1 WHERE job.job_id = j.job_id;
 END $$;
 
+-- Notes what the application names as the job's price, once, and as long as nothing is settled.
+CREATE FUNCTION holdfast.name_credits(j holdfast.job, named bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM require(named BETWEEN 0 AND j.credits,
+        format('finish_job: the credits must be 0 to the hold of job %L, which is %s', j.job_id,
+            j.credits));
+    IF named IS NOT DISTINCT FROM j.named_credits THEN
+        RETURN;
+    ELSIF j.named_credits IS NOT NULL THEN
+        RAISE EXCEPTION 'job % was finished before with % credits', quote_literal(j.job_id),
+            j.named_credits USING ERRCODE = 'HF002';
+    ELSIF j.captured + j.charged + j.waived > 0
+        OR NOT (j.state = 'succeeded' OR may_become(j.state, 'succeeded', j.error_code)) THEN
+        IF named = j.captured + j.charged THEN
+            RETURN;
+        END IF;
+        RAISE EXCEPTION 'job % is settled (%, % credits paid), so that % credits cannot be named',
+            quote_literal(j.job_id), j.state, j.captured + j.charged - j.refunded, named
+            USING ERRCODE = 'HF003';
+    END IF;
+    UPDATE job SET named_credits = named WHERE job.job_id = j.job_id;
+END $$;
+
+-- The application knows the outcome. `cancelled` is final: the hold is voided, and a result that comes
+-- later is never charged. `credits` is the price at the end, at most the hold; the rest is voided.
 CREATE FUNCTION holdfast.finish_job(
-    job_id text, outcome text, urls text[] DEFAULT '{}', reason text DEFAULT NULL)
+    job_id text, outcome text, urls text[] DEFAULT '{}', reason text DEFAULT NULL,
+    credits bigint DEFAULT NULL)
 RETURNS holdfast.job_status
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -300,8 +345,10 @@ DECLARE
     j job;
     m move;
 BEGIN
-    PERFORM require(outcome IN ('succeeded', 'failed'),
-        format('finish_job: the outcome must be succeeded or failed, not %L', outcome));
+    PERFORM require(outcome IN ('succeeded', 'failed', 'cancelled'),
+        format('finish_job: the outcome must be succeeded, failed or cancelled, not %L', outcome));
+    PERFORM require(outcome = 'succeeded' OR coalesce(finish_job.credits, 0) = 0,
+        format('finish_job: %s costs nothing, so that no credits can be named', outcome));
     IF outcome = 'succeeded' THEN
         PERFORM require(cardinality(urls) BETWEEN 1 AND 1000,
             'finish_job: succeeded needs 1 to 1000 result URLs');
@@ -312,7 +359,17 @@ BEGIN
     PERFORM act_as('application', NULL, '0');
     m.job_id := j.job_id;
     IF outcome = 'succeeded' THEN
+        IF finish_job.credits IS NOT NULL THEN
+            PERFORM name_credits(j, finish_job.credits);
+        END IF;
         m.new_state := 'succeeded'; m.result_urls := urls; m.files := cardinality(urls);
+    ELSIF outcome = 'cancelled' THEN
+        IF j.state = 'succeeded' AND policy_value('cancel_after_success', j.provider, j.kind, j.model)
+            IS DISTINCT FROM 'void' THEN
+            RAISE EXCEPTION 'job % has succeeded and cannot be cancelled any more; its credits come back with return_credits, or always with policy cancel_after_success = void',
+                quote_literal(j.job_id) USING ERRCODE = 'HF003';
+        END IF;
+        m.new_state := 'failed'; m.error_code := 'cancelled'; m.error_message := reason;
     ELSIF j.state IN ('created', 'submitted', 'running', 'timed_out') THEN
         m.new_state := 'failed'; m.error_code := 'application'; m.error_message := reason;
     END IF;

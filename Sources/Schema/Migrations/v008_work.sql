@@ -143,7 +143,7 @@ CREATE TYPE holdfast.work_item AS (
     state text, error_code text, endpoint text, task_id text, task_endpoint text,
     other_open_tasks integer, created_us bigint, submitting boolean, alive boolean,
     attempts integer, retriggers integer, silences integer, refusals integer,
-    deadline_passed boolean, watch_ended boolean, expected_outputs integer,
+    deadline_passed boolean, watch_ended boolean, expected_outputs integer, max_outputs integer,
     stuck_after_us bigint, backoff_max_us bigint, unsubmitted_after_us bigint,
     retrigger_attempts integer, on_silence text, unheard_us bigint, now_us bigint);
 
@@ -163,7 +163,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
             policy_interval('unsubmitted_after', o.provider, o.kind, o.model) AS unsubmitted_after,
             policy_value('retrigger_attempts', o.provider, o.kind, o.model)::integer
                 AS retrigger_attempts,
-            policy_value('on_silence', o.provider, o.kind, o.model) AS on_silence
+            policy_value('on_silence', o.provider, o.kind, o.model) AS on_silence,
+            nullif(policy_value('max_outputs', o.provider, o.kind, o.model), 'auto')::integer
+                AS max_outputs
         FROM (SELECT DISTINCT provider, kind, model FROM jobs) o
     )
     SELECT j.job_id, j.lease_token, j.revision, j.provider, j.model, j.kind, j.state, j.error_code,
@@ -177,7 +179,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
         CASE WHEN j.watch_until <= now_ THEN j.watch_until + lost_time(j.provider,
             coalesce(j.unheard_family, t.endpoint, j.endpoint, ''),
             j.watch_until - o.watch_window, now_) <= now_ ELSE false END,
-        j.expected_outputs,
+        j.expected_outputs, o.max_outputs,
         (extract(epoch FROM o.stuck_after) * 1000000)::bigint,
         (extract(epoch FROM o.backoff_max) * 1000000)::bigint,
         (extract(epoch FROM o.unsubmitted_after) * 1000000)::bigint,

@@ -416,8 +416,11 @@ DECLARE
     ours text[];
     locked text[];
 BEGIN
-    -- A lost file may bring credits back: the brakes are waited for while nothing else is held.
-    IF EXISTS (SELECT FROM asset a WHERE a.job_id = ANY (wanted) AND a.state = 'lost') THEN
+    -- A file that is lost, or was never made, brings credits back: the brakes are waited for while
+    -- nothing else is held.
+    IF EXISTS (SELECT FROM job j WHERE j.job_id = ANY (wanted) AND j.state = 'succeeded'
+            AND j.expected_outputs > (SELECT count(*) FROM asset a
+                WHERE a.job_id = j.job_id AND a.state <> 'lost')) THEN
         PERFORM take_brakes(brakes_wait);
     END IF;
     -- Of two runs that store the last two files of a job, one has its row and sees both, or leaves it.

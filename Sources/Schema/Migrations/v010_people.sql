@@ -55,10 +55,11 @@ BEGIN
     RETURN status_of(j.job_id);
 END $$;
 
--- A person corrects an account, in either direction, once for each reference and never below zero.
--- Returns what is available afterwards.
+-- A person corrects an account, in either direction, once for each reference and never below zero; and
+-- says which sealed day it corrects, if any. Returns what is available afterwards.
 CREATE FUNCTION holdfast.adjust_credits(
-    account text, credits bigint, reason text, reference text, person text)
+    account text, credits bigint, reason text, reference text, person text,
+    corrects date DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
@@ -87,11 +88,11 @@ BEGIN
                 quote_literal(account), purse, -credits USING ERRCODE = 'HF001';
         END IF;
         INSERT INTO transfer (transfer_id, kind, account_id, debit, credit, amount, reason, actor,
-            created_at)
+            created_at, corrects)
         VALUES ('adjustment:' || reference, 'adjustment', adjust_credits.account,
             CASE WHEN credits > 0 THEN 'issued' ELSE 'available' END,
             CASE WHEN credits > 0 THEN 'available' ELSE 'issued' END,
-            abs(credits), adjust_credits.reason, person, clock())
+            abs(credits), adjust_credits.reason, person, clock(), adjust_credits.corrects)
         ON CONFLICT (transfer_id) DO NOTHING;
         IF FOUND THEN
             RETURN purse + credits;
@@ -99,8 +100,9 @@ BEGIN
         -- Another account's adjustment with the same reference was faster.
         SELECT t.* INTO earlier FROM transfer t WHERE t.transfer_id = 'adjustment:' || reference;
     END IF;
-    IF (earlier.account_id, earlier.amount, earlier.credit, earlier.reason) IS DISTINCT FROM
-        (account, abs(credits), CASE WHEN credits > 0 THEN 'available' ELSE 'issued' END, reason)
+    IF (earlier.account_id, earlier.amount, earlier.credit, earlier.reason, earlier.corrects)
+        IS DISTINCT FROM (account, abs(credits),
+            CASE WHEN credits > 0 THEN 'available' ELSE 'issued' END, reason, adjust_credits.corrects)
     THEN
         RAISE EXCEPTION 'reference % has already adjusted account % by % credits (%)',
             quote_literal(reference), quote_literal(earlier.account_id),
@@ -167,7 +169,8 @@ BEGIN
         FOR NO KEY UPDATE;
         IF a.state = 'pending' THEN
             outcome := 'pending';
-        ELSIF a.state IS NULL
+        -- What a customer wanted to be forgotten is not asked for again.
+        ELSIF a.state IS NULL OR j.forgotten_at IS NOT NULL
             OR (a.object_key, a.sha256) IS DISTINCT FROM (one.object_key, one.sha256) THEN
             outcome := 'changed';
         ELSIF j.state = 'succeeded' AND (j.blocked IS NOT NULL OR j.pending_move IS NOT NULL) THEN

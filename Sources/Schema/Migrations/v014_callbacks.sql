@@ -161,6 +161,9 @@ BEGIN
             note = one.note
         WHERE c.callback_id = one.callback_id;
         all_told := all_told || told;
+        -- Of a customer who wanted to be forgotten nothing is kept.
+        PERFORM blank_callbacks(ARRAY[one.callback_id]) FROM job j
+        WHERE j.job_id = found_job AND j.forgotten_at IS NOT NULL;
         IF told = 'matched' THEN
             PERFORM wake_job(found_job,
                 CASE WHEN one.job_id = found_job AND cardinality(one.candidates) = 1
@@ -263,6 +266,9 @@ DECLARE
     j job;
 BEGIN
     SELECT * INTO j FROM job WHERE job_id = wanted FOR NO KEY UPDATE;
+    IF j.forgotten_at IS NOT NULL THEN
+        RETURN;
+    END IF;
     IF is_task_id(told_task) THEN
         INSERT INTO task (provider, task_id, job_id, endpoint, created_at)
         VALUES (j.provider, told_task, j.job_id, j.endpoint, clock()) ON CONFLICT DO NOTHING;
@@ -300,5 +306,8 @@ BEGIN
             watch_until = coalesce(watch_until,
                 clock() + policy_interval('watch_window', j.provider, j.kind, j.model))
         WHERE job_id = wanted;
+    ELSIF j.state = 'failed' AND j.error_code = 'cancelled' THEN
+        -- Its task may have ended: what it cost can be asked.
+        UPDATE job SET next_poll_at = clock() WHERE job_id = wanted AND watch_until IS NOT NULL;
     END IF;
 END $$;

@@ -124,7 +124,13 @@ INSERT INTO holdfast.break_class VALUES
         'a callback has waited in the inbox for more than an hour', 'the sweeper does not run'),
     ('result-refused', 39, 'customer', false, false,
         'a finished file is not stored, because what its source sends is no media',
-        'the provider names something else than a result, or its file host sends a page instead');
+        'the provider names something else than a result, or its file host sends a page instead'),
+    ('shared-address', 46, 'customer', false, false,
+        'two tasks of a provider have a file at the same address',
+        'the provider answered for another task, so that a customer has somebody else''s file'),
+    ('shared-content', 47, 'customer', false, false,
+        'files of several tasks of a provider are the same, byte for byte',
+        'the provider answers all alike, or makes the same placeholder for all');
 
 -- What the nightly run found wrong, under one identity from night to night.
 CREATE TABLE holdfast.break (
@@ -284,3 +290,45 @@ BEGIN
     PERFORM act_as('ledger-reconciler', run, clock_offset);
     DELETE FROM missing_file m WHERE m.job_id = job AND m.ordinal = file;
 END $$;
+
+-- By what files are found that have in common what they should not: the address, or the bytes.
+CREATE INDEX asset_source ON holdfast.asset (md5(source_url));
+CREATE INDEX asset_content ON holdfast.asset (sha256) WHERE state = 'stored';
+
+-- Addresses (by their MD5) and contents that several jobs of a provider have had; the night looks at
+-- these alone.
+CREATE TABLE holdfast.shared_file (
+    provider text NOT NULL,
+    what text NOT NULL CHECK (what IN ('address', 'content')),
+    digest text NOT NULL,
+    noted_at timestamptz NOT NULL,
+    PRIMARY KEY (provider, what, digest)
+);
+
+-- Notes that a file has the address or the bytes of one of another job of its provider. The address is
+-- looked at again when the file is stored, because two runs that write at once do not see each other.
+CREATE FUNCTION holdfast.note_shared_file() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    IF NEW.source_url <> '' AND EXISTS (SELECT FROM asset a
+            WHERE md5(a.source_url) = md5(NEW.source_url)
+            AND a.source_url = NEW.source_url AND a.provider = NEW.provider
+            AND a.job_id <> NEW.job_id) THEN
+        INSERT INTO shared_file VALUES (NEW.provider, 'address', md5(NEW.source_url), clock())
+        ON CONFLICT DO NOTHING;
+    END IF;
+    IF NEW.state = 'stored' AND EXISTS (SELECT FROM asset a
+            WHERE a.sha256 = NEW.sha256 AND a.state = 'stored' AND a.provider = NEW.provider
+                AND a.job_id <> NEW.job_id) THEN
+        INSERT INTO shared_file VALUES (NEW.provider, 'content', NEW.sha256, clock())
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER asset_is_noted AFTER INSERT ON holdfast.asset
+    FOR EACH ROW EXECUTE FUNCTION holdfast.note_shared_file();
+CREATE TRIGGER asset_changes_are_noted AFTER UPDATE OF state, source_url, sha256 ON holdfast.asset
+    FOR EACH ROW WHEN (NEW.source_url <> OLD.source_url
+        OR NEW.state = 'stored' AND (OLD.state <> 'stored' OR NEW.sha256 <> OLD.sha256))
+    EXECUTE FUNCTION holdfast.note_shared_file();

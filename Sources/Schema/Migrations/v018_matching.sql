@@ -13,7 +13,8 @@ CREATE TYPE holdfast.found_break AS (
 -- called back. Each table is read once, in the order of the jobs, and joined by it.
 CREATE FUNCTION holdfast.job_facts(wanted text[])
 RETURNS TABLE (job_id text, account_id text, provider text, kind text, model text, state text,
-    blocked text, blocked_reason text, error_code text, task_id text, credits bigint, waived bigint,
+    blocked text, blocked_reason text, error_code text, task_id text, credits bigint,
+    named_credits bigint, waived bigint,
     expected_outputs integer, created_at timestamptz, submitting_at timestamptz,
     submitted_at timestamptz, finished_at timestamptz, watch_until timestamptz,
     last_heartbeat_at timestamptz, last_healthy_at timestamptz, has_pending_move boolean,
@@ -67,7 +68,7 @@ LANGUAGE sql STABLE AS $$
         WHERE t.job_id = ANY (wanted) GROUP BY t.job_id
     ), kept AS (
         SELECT a.job_id,
-            count(*) FILTER (WHERE a.state = 'stored' AND a.bytes > 0)::integer AS stored,
+            count(*) FILTER (WHERE a.state IN ('stored', 'forgotten') AND a.bytes > 0)::integer AS stored,
             count(*) FILTER (WHERE a.state = 'pending')::integer AS waiting,
             count(*) FILTER (WHERE a.state = 'lost')::integer AS lost,
             max(a.stored_at) AS stored_at,
@@ -79,7 +80,7 @@ LANGUAGE sql STABLE AS $$
         FROM holdfast.asset a WHERE a.job_id = ANY (wanted) GROUP BY a.job_id
     )
     SELECT j.job_id, j.account_id, j.provider, j.kind, j.model, j.state, j.blocked, j.blocked_reason,
-        j.error_code, j.task_id, j.credits, j.waived, j.expected_outputs, j.created_at,
+        j.error_code, j.task_id, j.credits, j.named_credits, j.waived, j.expected_outputs, j.created_at,
         j.submitting_at, j.submitted_at, j.finished_at, j.watch_until, j.last_heartbeat_at,
         j.last_healthy_at, j.pending_move IS NOT NULL,
         (j.captured, j.voided, j.charged, j.refunded) = (coalesce(m.capture, 0),
@@ -132,7 +133,7 @@ BEGIN
         SELECT f.*, f.paid - f.refund AS net, f.hold - f.void - (f.paid - f.charge) AS standing,
             f.state IN ('failed', 'abandoned', 'dismissed') AS is_closed,
             f.state IN ('created', 'submitted', 'running', 'timed_out') AS is_open,
-            share(f.credits, f.stored, f.expected_outputs) AS earned,
+            share(coalesce(f.named_credits, f.credits), f.stored, f.expected_outputs) AS earned,
             share((price.amount * f.expected_outputs)::bigint,
                 CASE WHEN f.state = 'delivered' THEN f.stored ELSE f.expected_outputs END,
                 f.expected_outputs) AS price,
@@ -178,7 +179,8 @@ BEGIN
                             AND k.refund_without_reason IS TRUE AND k.booked > 0
                         OR k.state = 'delivered' AND k.stored > 0 AND k.refund = 0 AND k.earned > 0
                         OR k.is_closed AND k.error_code IS DISTINCT FROM 'result_lost'
-                            AND (k.succeeded_tasks > 0 OR k.stored > 0))
+                            AND (k.succeeded_tasks > 0 OR k.stored > 0)
+                            AND NOT (k.state = 'failed' AND k.error_code = 'cancelled'))
                 THEN 'refunded-but-delivered' END,
             CASE WHEN k.paid_after_void THEN 'capture-after-void' END,
             CASE WHEN k.refund > k.paid THEN 'double-refund' END,
@@ -210,7 +212,8 @@ BEGIN
                         > tolerance * k.cost * greatest(k.succeeded_tasks, 1)
                     OR k.is_billed AND abs(k.booked - k.said) > tolerance * abs(k.said))
                 THEN 'provider-cost-mismatch' END,
-            CASE WHEN k.net > 0 AND k.net <= k.hold AND k.net <> k.price THEN 'price-mismatch' END,
+            CASE WHEN k.net > 0 AND k.net <= k.hold AND k.net <> k.price
+                AND k.named_credits IS NULL THEN 'price-mismatch' END,
             CASE WHEN k.refund > 0 AND k.refund_without_reason AND k.state = 'delivered'
                 AND k.stored >= k.expected_outputs THEN 'refund-without-cause' END,
             CASE WHEN k.state = 'delivered' AND k.task_id IS NOT NULL AND k.usage_lines = 0

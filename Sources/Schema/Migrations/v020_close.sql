@@ -372,7 +372,7 @@ BEGIN
                 + m.held - m.captured - m.voided,
             'spent', coalesce((before.figures #>> '{closing,spent}')::numeric, 0)
                 + m.captured + m.charged - m.refunded),
-        'accounts_moved', m.accounts)
+        'accounts_moved', m.accounts) || corrections_of(d)
     INTO figures_
     -- Of all accounts together, and so beyond what one may hold.
     FROM (SELECT coalesce(sum(a.granted), 0) AS granted, coalesce(sum(a.held), 0) AS held,

@@ -246,7 +246,60 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     ORDER BY 2
 $$;
 
--- What is looked at whole because there is never much of it: files that are missing, strays without a cost, balances at the
+-- Files that have the address of a file of another task of the same provider.
+CREATE FUNCTION holdfast.match_shared_addresses() RETURNS SETOF holdfast.found_break
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT 'shared-address', format('%s/%s', j.job_id, a.ordinal), j.job_id, j.account_id, j.provider,
+        j.model, j.task_id, '{}'::text[], nullif(j.captured + j.charged - j.refunded, 0),
+        NULL::numeric, NULL::text,
+        format('file %s has the address of a file of job %s', a.ordinal, o.job_id),
+        format('holdfast job show %s && holdfast job show %s', shell_word(j.job_id),
+            shell_word(o.job_id)),
+        jsonb_build_object('address_md5', s.digest), NULL::text, NULL::bigint
+    FROM shared_file s
+    JOIN asset a ON md5(a.source_url) = s.digest AND a.provider = s.provider
+        AND a.state IN ('pending', 'stored')
+    JOIN job j ON j.job_id = a.job_id
+    CROSS JOIN LATERAL (SELECT min(t.job_id) AS job_id FROM asset t JOIN job u USING (job_id)
+        WHERE md5(t.source_url) = s.digest AND t.source_url = a.source_url
+            AND t.provider = a.provider AND t.job_id <> a.job_id
+            AND u.task_id IS DISTINCT FROM j.task_id) o
+    WHERE s.what = 'address' AND j.task_id IS NOT NULL AND o.job_id IS NOT NULL
+        AND j.credit_state NOT IN ('refunded', 'voided')
+    ORDER BY 2
+$$;
+
+-- Contents that several tasks of a provider have: two where an answer named no task, five within a day
+-- elsewhere.
+CREATE FUNCTION holdfast.match_shared_contents() RETURNS SETOF holdfast.found_break
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT 'shared-content', s.provider || '/' || s.digest, NULL::text, NULL::text, s.provider,
+        NULL::text, NULL::text, '{}'::text[], nullif(h.paid, 0)::bigint, NULL::numeric, NULL::text,
+        format('%s jobs have the same file, from job %s at %s to job %s at %s', h.jobs, h.first_job,
+            utc(h.first_at), h.last_job, utc(h.last_at)),
+        format('holdfast job show %s && holdfast job show %s', shell_word(h.first_job),
+            shell_word(h.last_job)),
+        jsonb_build_object('sha256', s.digest), NULL::text, NULL::bigint
+    FROM shared_file s
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS jobs, sum(f.paid) AS paid, bool_or(f.is_unnamed) AS is_unnamed,
+            bool_or(f.stored_at - f.fourth_before <= interval '1 day') AS is_many,
+            min(f.stored_at) AS first_at, max(f.stored_at) AS last_at,
+            (array_agg(f.job_id ORDER BY f.stored_at, f.job_id))[1] AS first_job,
+            (array_agg(f.job_id ORDER BY f.stored_at DESC, f.job_id DESC))[1] AS last_job
+        FROM (SELECT d.*, lag(d.stored_at, 4) OVER (ORDER BY d.stored_at, d.job_id) AS fourth_before
+            FROM (SELECT a.job_id, min(a.stored_at) AS stored_at,
+                    min(j.captured + j.charged - j.refunded) AS paid,
+                    coalesce(bool_or(t.is_unnamed), false) AS is_unnamed
+                FROM asset a JOIN job j USING (job_id)
+                LEFT JOIN task t ON t.provider = j.provider AND t.task_id = j.task_id
+                WHERE a.sha256 = s.digest AND a.state = 'stored' AND a.provider = s.provider
+                GROUP BY a.job_id) d) f) h
+    WHERE s.what = 'content' AND (h.is_many OR h.is_unnamed AND h.jobs > 1)
+    ORDER BY 2
+$$;
+
+-- What is looked at whole because there is never much of it: files that are missing or shared, strays without a cost, balances at the
 -- providers, conflicting usage lines, and entries that came after their day was closed.
 CREATE FUNCTION holdfast.match_rest(since timestamptz) RETURNS SETOF holdfast.found_break
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
@@ -281,6 +334,8 @@ BEGIN
             'at_least', d.at_least, 'at_most', d.at_most), NULL::text, NULL::bigint
     FROM provider_drift(since) d WHERE d.missing <> 0 ORDER BY 2;
     RETURN QUERY SELECT m.* FROM match_missing_files() m;
+    RETURN QUERY SELECT m.* FROM match_shared_addresses() m;
+    RETURN QUERY SELECT m.* FROM match_shared_contents() m;
     RETURN QUERY
     SELECT 'closed-period-entry', t.transfer_id, t.job_id, t.account_id, NULL::text, NULL::text,
         NULL::text, '{}'::text[], t.amount, NULL::numeric, NULL::text,

@@ -4,11 +4,11 @@
 DO $$
 DECLARE
     contract text[] := ARRAY[
-        'grant_credits(text, bigint, text)',
+        'grant_credits(text, bigint, text, numeric, text)',
         'open_job(text, text, text, text, text, bigint, jsonb, integer, text)',
         'mark_submitting(text)', 'job_request(text)', 'mark_submitted(text, text, text)',
         'heartbeat(text, text)',
-        'mark_timed_out(text)', 'finish_job(text, text, text[], text)',
+        'mark_timed_out(text)', 'finish_job(text, text, text[], text, bigint)',
         'return_credits(text, text)', 'dismiss_job(text, text)',
         'record_callback(text, jsonb, text, bytea)'];
     one text;
@@ -54,6 +54,7 @@ BEGIN
             holdfast.match_callbacks(bigint, integer), holdfast.match_accounts(text, integer),
             holdfast.match_rest(timestamptz), holdfast.answered_breaks(jsonb),
             holdfast.way_out(text, text), holdfast.shell_word(text),
+            holdfast.count_personal(text), holdfast.unforgettable_jobs(text, integer),
             holdfast.unknown_submissions(
                 text[], text[], text[], integer, text[], text[], timestamptz),
             holdfast.digest_of(holdfast.business_day),

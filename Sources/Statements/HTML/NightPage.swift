@@ -15,7 +15,7 @@ struct NightPage: NightWriter {
         let day = audit.figures.day
         for part in [
             head(day), try opening(audit), try charts(audit), try PageTables.credits(audit),
-            try PageTables.models(audit), PageTables.usage(audit),
+            PageTables.corrections(audit), try PageTables.models(audit), PageTables.usage(audit),
             PageBreaks.section(audit, style), try PageTables.accounts(audit), foot(day),
         ] {
             ink.write(part.text)

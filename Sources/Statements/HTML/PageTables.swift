@@ -72,6 +72,28 @@ enum PageTables {
             """
     }
 
+    /// What was put right of earlier days; nothing where nothing was.
+    static func corrections(_ audit: NightAudit) -> Markup {
+        let rows = audit.figures.corrections.map { one -> [Markup] in
+            [
+                "\(one.day)", "\(one.accountID)", signed(one.credits), "\(one.reason)",
+                "\(one.person)",
+            ]
+        }
+        guard !rows.isEmpty else { return "" }
+        return """
+            <h2 id="corrections">Corrections</h2>
+            <p>Adjustments of this day for the sake of days that were sealed before.</p>
+            \(table(
+                "Corrections of earlier days", id: "corrections",
+                [
+                    Column("Corrects", isNumber: false), Column("Account", isNumber: false),
+                    Column("Credits"), Column("Reason", isNumber: false),
+                    Column("By", isNumber: false),
+                ], rows))
+            """
+    }
+
     private static func signed(_ number: Int64) -> Markup {
         number > 0
             ? "<data value=\"\(number)\">+\(Figures.grouped(number))</data>" : .number(number)

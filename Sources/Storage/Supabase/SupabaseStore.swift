@@ -64,6 +64,19 @@ package struct SupabaseStore: ObjectStore {
         }
     }
 
+    package func remove(
+        _ key: ObjectKey, _ session: Session, then: @escaping (Result<Void, Failure>) -> Void
+    ) {
+        let site = site(session)
+        let address = location.object(location.name(key))
+        site.wire.send("remove \(key)", { site.request("DELETE", address) }) { answer in
+            switch answer {
+            case .failure(let problem) where !problem.isMissing: then(.failure(problem.failure))
+            case .failure, .success: then(.success(()))
+            }
+        }
+    }
+
     /// Does nothing: what a crash left cannot be listed, is visible to nobody, and goes in a day.
     package func discard(
         uploadID: String?, key: ObjectKey, _ session: Session,
