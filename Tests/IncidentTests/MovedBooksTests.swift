@@ -14,9 +14,9 @@ import Testing
             FROM holdfast.business_day d
             UNION ALL SELECT a::text FROM holdfast.account_day a
             UNION ALL SELECT m::text FROM holdfast.model_day m
-            UNION ALL SELECT u::text FROM holdfast.usage_day u ORDER BY 1
+            UNION ALL SELECT u::text FROM holdfast.usage_day u
             """
-        ).map { try $0.text("line") }
+        ).map { try $0.text("line") }.sorted()
     }
 
     /// A day that is sealed, with entries; and entries of the day that is open, with ids that another
@@ -42,9 +42,8 @@ import Testing
         try connection.query(
             """
             SELECT class || ' ' || subject AS name FROM holdfast.break WHERE closed_at IS NULL
-            ORDER BY 1
             """
-        ).map { try $0.text("name") }
+        ).map { try $0.text("name") }.sorted()
     }
 
     /// Where the transaction ids are far lower than those of what is brought there.

@@ -137,6 +137,34 @@ import Testing
                 "SELECT holdfast.open_job('k', 'a', 'kie', 'model', 'video', 10)") == "23505")
     }
 
+    @Test(arguments: levels)
+    func
+        `what a run writes is refused at another level, and done in a transaction that says its own`(
+            _ level: String
+        ) throws
+    {
+        let books = try scene(level)
+        let begin: SQL = """
+            SELECT started FROM holdfast.begin_run(\(RunIDs.first)::uuid, 'stuck-sweeper', 'host', 1,
+                'version', '0')
+            """
+        let connection = try books.database.connect()
+        try connection.execute("BEGIN ISOLATION LEVEL \(raw: level.uppercased())")
+        #expect {
+            try connection.query(begin)
+        } throws: {
+            ($0 as? PostgresError)?.sqlState == "HF014"
+        }
+        try connection.execute("ROLLBACK")
+        // Two of them: the first tells, the second knows.
+        #expect(try connection.query(begin).single().bool("started"))
+        #expect(
+            try connection.query(
+                "SELECT holdfast.finish_run(\(RunIDs.first)::uuid, '0', 0, '{}', '{}', 0) AS left_over"
+            )
+            .single().int("left_over") == 0)
+    }
+
     /// Guard: `require_read_committed` in `act_as`.
     ///
     /// A function that forgets it would write under
