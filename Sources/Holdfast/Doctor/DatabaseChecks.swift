@@ -41,6 +41,7 @@ extension Checkup {
         var mayRead = false
         look("login") { mayRead = try $0.rights(connection) }
         look("rights") { try $0.rightsAndSequences(connection) }
+        look("transactions") { try $0.transactions(connection) }
         guard mayRead else {
             return warn(
                 "skipped",
