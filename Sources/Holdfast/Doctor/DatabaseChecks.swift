@@ -20,7 +20,13 @@ extension Checkup {
         look("schema") { checks in
             try Installer.check(connection)
             hasSchema = true
-            checks.ok("schema", "version \(Migration.current)")
+            let version = try Installer.version(connection) ?? 0
+            checks.ok(
+                "schema",
+                "version \(version)"
+                    + (version > Migration.current
+                        ? ", of a later release that works with this build (\(Migration.current))"
+                        : ""))
         }
         server(connection)
         look("clock") { try $0.clock(connection) }
