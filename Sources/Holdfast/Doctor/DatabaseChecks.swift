@@ -58,6 +58,7 @@ extension Checkup {
         look("breakers") { try $0.breakers(connection, queries) }
         look("runs") { try $0.runs(connection, queries) }
         look("files") { try $0.files(connection, queries) }
+        look("secrets") { try $0.exchangedSecrets(connection, settings) }
         look("jobs") { checks in
             let health = Health(clockOffset: offset)
             let symptoms = try health.symptoms(connection)
