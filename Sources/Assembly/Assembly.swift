@@ -19,12 +19,18 @@ extension Wiring {
         try self.init(
             run: run, providers: providers,
             trigger: ApplicationTrigger { try settings.value($0) },
-            callbackSecret: secret,
             proof: CallbackProof(secret: secret, providers) { try settings.value($0) },
             spool: Spool(settings),
             wallClock: MachineClock.now, shouldStop: { StopSignal.isRaised },
             tell: { log.debug("\($0)") })
         version = Version.current
+        renewed = { provider in
+            // Variables do not change while a run goes on; the files that they name do.
+            guard let fresh = try? ProviderRegistry(settings).provider(provider.name),
+                fresh.isConfigured, fresh.settings.credentials != provider.settings.credentials
+            else { return nil }
+            return fresh
+        }
         progress = { news in
             if case .ended(let file) = news { log.debug("\(ProgressText.line(file))") }
         }

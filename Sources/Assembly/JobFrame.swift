@@ -47,7 +47,7 @@ package enum JobFrame {
         }
         guard
             let job = try JobRun.begin(
-                connection, context, schemaVersion: Migration.current,
+                connection, context, schemaFits: Migration.fits,
                 checkSchema: { try Installer.check($0) })
         else {
             // All places are taken: somebody else is doing this work.

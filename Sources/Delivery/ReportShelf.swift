@@ -6,7 +6,8 @@ import Storage
 /// Where reports are put: a folder or a bucket, under names that say the day.
 ///
 /// Nothing on it is ever replaced. A sealed day makes the same files again and again, so that a file
-/// with other bytes is one that somebody changed, or that another version made.
+/// with other bytes is one that another version made, as the books remember, or else one of another
+/// close of the day, or one that somebody changed.
 package struct ReportShelf {
     /// The variable that names it.
     package static let variable = "HOLDFAST_REPORT_URL"
@@ -15,7 +16,7 @@ package struct ReportShelf {
         case stored
         /// It was there, byte for byte.
         case unchanged
-        /// Another file is there under this name, and stays.
+        /// Another file is there under this name, and stays; what the day says stands beside it.
         case kept
     }
 
@@ -58,18 +59,23 @@ package struct ReportShelf {
     }
 
     /// Puts a draft on the shelf; until the end nobody sees any of it.
-    package func put(_ draft: ReportDraft, day: String, runID: String) throws(Failure) -> Outcome {
+    ///
+    /// - Parameter published: SHA-256, in hex, of what was published under its name before, where that
+    ///   is known: untouched, it is as good as the draft.
+    package func put(
+        _ draft: ReportDraft, day: String, runID: String, published: String? = nil
+    ) throws(Failure) -> Outcome {
         do throws(Failure) {
-            return try place(draft, Self.key(draft.file, day), runID)
+            return try place(draft, Self.key(draft.file, day), runID, published)
         } catch { throw Self.renamed(error) }
     }
 
     private func place(
-        _ draft: ReportDraft, _ key: ObjectKey, _ runID: String
+        _ draft: ReportDraft, _ key: ObjectKey, _ runID: String, _ published: String?
     ) throws(Failure) -> Outcome {
         let digest = draft.digest
         if let there = try told({ store.find(key, session, then: $0) }) {
-            return there.digest == digest ? .unchanged : .kept
+            return there.digest == digest || there.digest.sha256 == published ? .unchanged : .kept
         }
         let object = NewObject(
             key: key, uploadID: "report-\(runID)-\(draft.file.fileExtension)",

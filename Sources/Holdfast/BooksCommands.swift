@@ -7,6 +7,7 @@ import NightAssembly
 import Postgres
 import Reports
 import Runner
+import Statements
 
 struct BooksCommands: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -124,7 +125,10 @@ struct BooksReportAgain: DatabaseCommand {
                 "\(day) is not closed; see holdfast books list; a day is closed by the first "
                     + "nightly run after its end: ledger-reconciler")
         }
-        let night = try NightReport.publish(context, pages, tells: false)
+        let reports = PublishedReports(day: day)
+        let night = try NightReport.publish(
+            context, pages, published: try reports.digests(connection), tells: false)
+        try reports.note(connection, renderer: ReportFile.renderer, night.published)
         var report = RunReport()
         night.add(to: &report)
         let lines =

@@ -38,7 +38,7 @@ extension JobRun {
     ) throws -> ExitStatus {
         guard
             let record = try begin(
-                connection, context, schemaVersion: Migration.current,
+                connection, context, schemaFits: Migration.fits,
                 checkSchema: { try Installer.check($0) })
         else {
             throw Failure(

@@ -52,10 +52,13 @@ package struct CallbackReading: Sendable {
     package var jobID: String?
     package var candidates: [String]
     package var note: String?
+    /// Secrets whose old value was needed for it: the variable, and what names that value.
+    package var oldSecrets: [(variable: String, name: String)]
 
     package init(
         callbackID: Int64, secretCheck: String, checks: JSONValue = .null, jobID: String? = nil,
-        candidates: [String] = [], note: String? = nil
+        candidates: [String] = [], note: String? = nil,
+        oldSecrets: [(variable: String, name: String)] = []
     ) {
         self.callbackID = callbackID
         self.secretCheck = secretCheck
@@ -63,6 +66,7 @@ package struct CallbackReading: Sendable {
         self.jobID = jobID
         self.candidates = candidates
         self.note = note
+        self.oldSecrets = oldSecrets
     }
 }
 
@@ -163,6 +167,10 @@ package struct Inbox: Sendable {
                     "job_id": .optional(reading.jobID),
                     "candidates": .array(reading.candidates.map { .string($0) }),
                     "note": .optional(reading.note),
+                    "old_secrets": .array(
+                        reading.oldSecrets.map {
+                            ["variable": .string($0.variable), "name": .string($0.name)]
+                        }),
                 ]
             })
         var page = DrainedPage()

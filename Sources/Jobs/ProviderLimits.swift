@@ -73,11 +73,29 @@ package struct ProviderLimits: Sendable {
         return given == -1 ? nil : max(given, 0)
     }
 
+    /// Closes the breakers that opened for other credentials than these.
+    ///
+    /// - Parameter credentials: Providers, and what names the credentials that this host has for each.
+    /// - Returns: The providers that may be asked again.
+    package func closeBreakers(
+        _ connection: borrowing Connection, of credentials: [(provider: String, name: String)]
+    ) throws -> [String] {
+        try connection.query(
+            """
+            SELECT c AS provider FROM holdfast.close_breakers(\(run.runID)::uuid,
+                \(run.clockOffset)::interval, \(credentials.map(\.provider))::text[],
+                \(credentials.map(\.name))::text[]) c
+            """
+        ).map { try $0.text("provider") }
+    }
+
     /// Notes the answers of a batch.
     ///
+    /// - Parameter credentials: What names the credentials that were used.
     /// - Returns: how long the breaker, opened by this call, leaves the provider alone.
     package func note(
-        _ connection: borrowing Connection, provider: String, _ tally: AnswerTally
+        _ connection: borrowing Connection, provider: String, _ tally: AnswerTally,
+        credentials: String? = nil
     ) throws -> Duration? {
         try connection.query(
             """
@@ -86,7 +104,8 @@ package struct ProviderLimits: Sendable {
                 \(tally.retryAfter)::interval, \(run.clockOffset)::interval,
                 \(tally.failedJobs.sorted())::text[], \(tally.hadUnreadableAnswer)::boolean,
                 \(tally.lastFailure?.status)::integer, \(tally.lastFailure?.message)::text,
-                \(tally.lastFailure?.isKeyRefused ?? false)::boolean)) * 1000000)::bigint
+                \(tally.lastFailure?.isKeyRefused ?? false)::boolean, \(credentials)::text))
+                * 1000000)::bigint
                 AS pause_us
             """
         ).single().optionalDuration("pause_us")

@@ -41,7 +41,22 @@ package enum SealCheck {
     }
 
     /// Counts one day again, page by page, and compares figures, digest and chain.
+    ///
+    /// - Throws: `digest_formula` (78) where a later release has sealed it by a formula of its own,
+    ///   which says nothing about the day.
     package static func verify(
+        _ connection: borrowing Connection, day: String
+    ) throws -> SealFinding {
+        do {
+            return try check(connection, day: day)
+        } catch let error as PostgresError where error.sqlState == "HF013" {
+            throw Failure(
+                .configuration, code: "digest_formula",
+                "\(error.message); run holdfast migrate with the newer build that sealed it")
+        }
+    }
+
+    private static func check(
         _ connection: borrowing Connection, day: String
     ) throws -> SealFinding {
         let sealed = try connection.query(

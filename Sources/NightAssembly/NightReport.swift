@@ -41,11 +41,13 @@ package struct NightReport {
     /// - Parameters:
     ///   - context: The run, with its settings and its log, where warnings go.
     ///   - pages: The day; it must be sealed.
+    ///   - published: SHA-256, in hex, by name, of the files of this day that were published before.
     ///   - tells: Whether the summary is sent; a person who makes the files again wants none.
     /// - Throws: What the pages throw, a configuration failure (78) of the settings, and
     ///   `report_draft` (69). That a store is away, or keeps another file, is in `problems`.
     package static func publish(
-        _ context: RunContext, _ pages: NightPages, tells: Bool = true
+        _ context: RunContext, _ pages: NightPages, published: [String: String] = [:],
+        tells: Bool = true
     ) throws -> NightReport {
         let settings = try ReportSettings(context.settings)
         let folder = ReportDraft.folder(Settings.processEnvironment)
@@ -58,7 +60,7 @@ package struct NightReport {
             drafts.append(draft)
             return { try draft.append($0) }
         }
-        let shelved = shelve(drafts, pages.figures.day.day, settings, context)
+        let shelved = shelve(drafts, pages.figures.day, published, settings, context)
         var report = NightReport(
             audit: audit, summary: try NightSummary(audit, links: shelved.links),
             files: shelved.files, place: shelved.place, problems: shelved.problems, warnings: [])
@@ -88,8 +90,10 @@ package struct NightReport {
 
     /// Puts the drafts where they belong; the page comes last, so that what it names is there.
     private static func shelve(
-        _ drafts: [ReportDraft], _ day: String, _ settings: ReportSettings, _ context: RunContext
+        _ drafts: [ReportDraft], _ sealed: BusinessDay, _ published: [String: String],
+        _ settings: ReportSettings, _ context: RunContext
     ) -> Shelved {
+        let day = sealed.day
         var shelved = Shelved()
         guard let url = settings.shelfURL else { return shelved }
         do throws(Failure) {
@@ -98,14 +102,20 @@ package struct NightReport {
             ) { name throws(Failure) in try context.settings.value(name) }
             shelved.place = shelf.words
             for draft in drafts {
-                let outcome = try shelf.put(draft, day: day, runID: context.runID)
                 let name = draft.file.name(day: day)
+                let outcome = try shelf.put(
+                    draft, day: day, runID: context.runID, published: published[name])
                 shelved.files.append(
                     Stored(
                         name: name, bytes: draft.digest.bytes, sha256: draft.digest.sha256,
                         outcome: outcome))
                 shelved.links.append(shelf.link(draft.file, day: day))
-                if outcome == .kept { shelved.problems.append(kept(name, day, shelf.words)) }
+                guard outcome == .kept else { continue }
+                // Beside it, under a name that tells which close of the day it is of.
+                let other = "\(day)-\(sealed.digest.prefix(8))"
+                _ = try shelf.put(draft, day: other, runID: context.runID)
+                shelved.problems.append(
+                    kept(name, beside: draft.file.name(day: other), day, shelf.words))
             }
         } catch {
             shelved.problems.append(
@@ -114,16 +124,26 @@ package struct NightReport {
         return shelved
     }
 
-    private static func kept(_ name: String, _ day: String, _ place: String)
-        -> (RunReport.Problem, ExitStatus)
-    {
+    /// The code of a problem that is said once a close.
+    package static let differs = "report_differs"
+
+    private static func kept(
+        _ name: String, beside other: String, _ day: String, _ place: String
+    ) -> (RunReport.Problem, ExitStatus) {
         (
             .init(
-                code: "report_differs",
-                message: "\(name) in \(place) is not what the sealed day \(day) says: somebody "
-                    + "changed it, or another version or other settings made it. It was kept; move it "
-                    + "away and run: holdfast books report --day \(day)"), .needsPerson
+                code: differs,
+                message: "\(name) in \(place) is not what the sealed day \(day) says: the database "
+                    + "was restored and the day closed again, or somebody changed the file. It was "
+                    + "kept, and what the books say now stands beside it as \(other). Tell those who "
+                    + "have used the old one; then move it away and run: "
+                    + "holdfast books report --day \(day)"), .needsPerson
         )
+    }
+
+    /// The files that are on the shelf as the day says, to be remembered.
+    package var published: [(name: String, sha256: String)] {
+        files.filter { $0.outcome == .stored }.map { ($0.name, $0.sha256) }
     }
 
     // MARK: Telling

@@ -4,6 +4,7 @@ package import Core
 import Ledger
 package import Postgres
 package import Runner
+import Statements
 
 extension BooksReport: RunResult {}
 
@@ -26,9 +27,15 @@ package enum NightReports {
         let sealed = SealedDays(try Connection(context))
         for day in days where !StopSignal.isRaised {
             guard let pages = try sealed.pages(day: day) else { continue }
-            let night = try NightReport.publish(context, pages, tells: day == owed.last)
+            let reports = PublishedReports(day: day)
+            let night = try NightReport.publish(
+                context, pages, published: try reports.digests(connection),
+                tells: day == owed.last)
             night.add(to: &report)
-            if night.problems.isEmpty, owed.contains(day) {
+            try reports.note(connection, renderer: ReportFile.renderer, night.published)
+            // A report that differs is named once: nothing comes of saying it each night.
+            let isDone = night.problems.allSatisfy { $0.problem.code == NightReport.differs }
+            if isDone, owed.contains(day) {
                 try close.markReported(connection, day: day)
             }
         }

@@ -5,7 +5,8 @@ import Glibc
 /// One connection to PostgreSQL, owned in one place and closed when that place is left.
 ///
 /// It relies on no session state: unnamed statements only, nothing set outside a transaction, so
-/// that it works through a pooler in transaction mode. Every wait has an end: a server that stops
+/// that it works through a pooler in transaction mode. What it begins is read committed, whatever
+/// the database or the login have as their default. Every wait has an end: a server that stops
 /// answering costs `statementTimeout`, not the run.
 package struct Connection: ~Copyable {
     private let handle: OpaquePointer
@@ -13,6 +14,7 @@ package struct Connection: ~Copyable {
     package let place: String
     private let statementTimeout: Duration
     private let cancelGrace: Duration
+    private let isolation = DefaultIsolation()
 
     /// Connects within `connectTimeout`.
     ///
@@ -92,18 +94,18 @@ package struct Connection: ~Copyable {
                 .statement, sqlState: "25001", operation: mode.begin,
                 message: "a transaction is already open on this connection", place: place)
         }
-        try execute(SQL(raw: mode.begin))
+        _ = try once(SQL(raw: mode.begin))
         let result: R
         do {
             result = try body()
         } catch {
             // The first failure is the one that explains; without the rollback the server ends the
             // transaction itself when the connection closes.
-            _ = try? execute("ROLLBACK")
+            _ = try? once("ROLLBACK")
             throw error
         }
         // A transaction that failed inside answers COMMIT with ROLLBACK, and that is not an error.
-        guard try run("COMMIT", timeout: nil).tag == "COMMIT" else {
+        guard try once("COMMIT").tag == "COMMIT" else {
             throw PostgresError(
                 .statement, sqlState: "25P02", operation: "COMMIT",
                 message: "a statement of this transaction had failed; nothing was kept",
@@ -112,7 +114,35 @@ package struct Connection: ~Copyable {
         return result
     }
 
-    private func run(_ sql: SQL, timeout: Duration?) throws(PostgresError) -> Answer {
+    /// One statement; outside a transaction, in one of its own that is read committed, where it turns
+    /// out that statements are not.
+    private borrowing func run(
+        _ sql: SQL, timeout: Duration?
+    ) throws(PostgresError) -> Answer {
+        let isAlone = PQtransactionStatus(handle) == PQTRANS_IDLE
+        if !isAlone || !isolation.isOther {
+            do throws(PostgresError) {
+                return try once(sql, timeout: timeout)
+            } catch {
+                guard isAlone, DefaultIsolation.states.contains(error.sqlState),
+                    PQtransactionStatus(handle) == PQTRANS_IDLE
+                else { throw error }
+                isolation.isOther = error.sqlState == DefaultIsolation.refused
+            }
+        }
+        do {
+            return try transaction { try once(sql, timeout: timeout) }
+        } catch let error as PostgresError {
+            throw error
+        } catch {
+            throw PostgresError(
+                .statement, operation: sql.summary, message: "\(error)", place: place)
+        }
+    }
+
+    private borrowing func once(
+        _ sql: SQL, timeout: Duration? = nil
+    ) throws(PostgresError) -> Answer {
         let (text, values) = sql.rendered
         let exchange = exchange(sql.summary, timeout: timeout, values: values)
         try exchange.send(text, values)
@@ -128,6 +158,16 @@ package struct Connection: ~Copyable {
     }
 }
 
+/// Whether statements outside a transaction run at another isolation level than read committed, as
+/// the first that was refused for it has told.
+private final class DefaultIsolation {
+    /// The database refuses to do what needs read committed; and a race that only other levels lose.
+    static let refused = "HF014"
+    static let states = [refused, "40001"]
+
+    var isOther = false
+}
+
 /// How a transaction begins.
 package enum TransactionMode: Sendable {
     case readWrite, readOnly
@@ -136,8 +176,8 @@ package enum TransactionMode: Sendable {
 
     var begin: String {
         switch self {
-        case .readWrite: "BEGIN"
-        case .readOnly: "BEGIN READ ONLY"
+        case .readWrite: "BEGIN ISOLATION LEVEL READ COMMITTED"
+        case .readOnly: "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
         case .readOnlySnapshot: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
         }
     }

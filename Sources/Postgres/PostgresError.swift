@@ -117,7 +117,8 @@ package struct PostgresError: Error, Equatable, Sendable {
             return Failure(
                 .databaseUnavailable, code: "database_read_only",
                 "the database at \(place) accepts no writes now (SQLSTATE 25006); point "
-                    + "HOLDFAST_DATABASE_URL at the primary server")
+                    + "HOLDFAST_DATABASE_URL at the primary server; if it is that, set "
+                    + "default_transaction_read_only to off for its database and its logins")
         default:
             return Failure(
                 .defect, code: "database_error",

@@ -19,7 +19,7 @@ package struct ProviderRegistry: Sendable {
 
     package static let names: [String] = all.map { $0.name }
 
-    private let providers: [String: any Provider]
+    private var providers: [String: any Provider]
 
     /// Reads the settings of all providers.
     ///
@@ -44,6 +44,11 @@ package struct ProviderRegistry: Sendable {
 
     /// The provider of that name, configured or not; an unknown name is nil.
     package func provider(_ name: String) -> (any Provider)? { providers[name] }
+
+    /// Puts a provider with other credentials in the place of the one of its name.
+    package mutating func replace(with provider: any Provider) {
+        providers[provider.name] = provider
+    }
 
     /// All of them, in the order of their names.
     var all: [any Provider] { providers.values.sorted { $0.name < $1.name } }

@@ -19,6 +19,14 @@ package struct ProviderSettings: Sendable {
         self.furtherBaseURLs = furtherBaseURLs
     }
 
+    /// Tells credentials apart, and nothing of them: what the breaker remembers it opened for.
+    package var credentialName: String? {
+        guard !credentials.isEmpty else { return nil }
+        return SecretDigest.name(
+            of: credentials.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+                .joined(separator: "\n"))
+    }
+
     /// Reads the settings of one provider.
     ///
     /// Missing credentials are no error: the provider is off. A malformed value is one, and its

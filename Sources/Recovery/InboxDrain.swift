@@ -174,28 +174,49 @@ struct InboxReading {
 
     /// The job of our own address, where its tag is right.
     private var provenJobID: String? {
-        proof.secret.flatMap { candidates.jobTag?.provenJobID(secret: $0) }
+        proof.secrets.lazy.compactMap { candidates.jobTag?.provenJobID(secret: $0) }.first
     }
 
     func checks(published: [PublishedKey]?) -> CallbackChecks {
         var checks = CallbackChecks()
-        if let secret = proof.secret {
+        if let secret = proof.secrets.first {
             checks.secret = .missing
             if let digest = callback.secretDigest {
-                let isRight = SecretDigest.matches(digest, SecretDigest.sha256Hex(secret))
-                checks.secret = isRight ? .right : .wrong
+                let place = proof.secrets.firstIndex {
+                    SecretDigest.matches(digest, SecretDigest.sha256Hex($0))
+                }
+                checks.secret = place == nil ? .wrong : .right
+                if place != 0, place != nil { note(old: proof.oldSecret, &checks) }
             }
             checks.tag = .missing
-            if candidates.jobTag != nil { checks.tag = provenJobID == nil ? .wrong : .right }
+            if let tag = candidates.jobTag {
+                checks.tag = provenJobID == nil ? .wrong : .right
+                if checks.tag == .right, tag.provenJobID(secret: secret) == nil {
+                    note(old: proof.oldSecret, &checks)
+                }
+            }
         }
-        if let signer {
-            let finding = SignatureCheck.check(
-                signed, signer.scheme, key: signer.key, published: published)
-            checks.signature = finding.result
-            if let note = finding.note { checks.notes.append(note) }
-        }
+        if let signer { check(signer, published, &checks) }
         recall(&checks)
         return checks
+    }
+
+    /// The provider's own proof, by the first of its keys that fits.
+    private func check(
+        _ signer: CallbackProof.Signer, _ published: [PublishedKey]?, _ checks: inout CallbackChecks
+    ) {
+        let findings = signer.keys.map {
+            SignatureCheck.check(signed, signer.scheme, key: $0, published: published)
+        }
+        let place = findings.firstIndex { $0.result == .right } ?? 0
+        guard findings.indices.contains(place) else { return }
+        checks.signature = findings[place].result
+        if let note = findings[place].note { checks.notes.append(note) }
+        if place > 0 { note(old: signer.old, &checks) }
+    }
+
+    private func note(old: OldSecret?, _ checks: inout CallbackChecks) {
+        if let old { checks.olds.insert(old) }
     }
 
     /// Read again, a callback has lost its secrets; what they proved then is what is known.
@@ -216,7 +237,9 @@ struct InboxReading {
             checks: checks.object,
             jobID: checks.overall == .right ? provenJobID : nil,
             candidates: candidates.taskIDs,
-            note: notes.isEmpty ? nil : notes.joined(separator: "; "))
+            note: notes.isEmpty ? nil : notes.joined(separator: "; "),
+            oldSecrets: checks.overall == .right
+                ? checks.olds.map { ($0.variable, $0.name) }.sorted { $0 < $1 } : [])
     }
 
     private static func headers(_ json: String) -> [Header] {

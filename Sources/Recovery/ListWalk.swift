@@ -167,7 +167,7 @@ struct ListWalk: ~Copyable {
         }
         var refused: [RunReport.Problem] = []
         let adopted = try connection.repeatable(
-            page.tasks.compactMap { Self.sighted($0, wiring.callbackSecret) }
+            page.tasks.compactMap { Self.sighted($0, wiring.proof.secrets) }
         ) { [lists] in
             try lists.record(connection, provider: name, endpoint: walk.endpoint, $0)
         } refused: {
@@ -196,11 +196,13 @@ struct ListWalk: ~Copyable {
     }
 
     /// A task with the job that it names: by our own id, or by our callback address with its tag.
-    static func sighted(_ task: ListedTask, _ secret: String?) -> SightedTask? {
+    static func sighted(_ task: ListedTask, _ secrets: [String]) -> SightedTask? {
         guard let taskID = task.verdict.taskID else { return nil }
         var jobID = task.ownID
-        if jobID == nil, let secret, let url = task.callbackURL {
-            jobID = CallbackReader.provenJobID(address: url, secret: secret)
+        if jobID == nil, let url = task.callbackURL {
+            jobID =
+                secrets.lazy.compactMap { CallbackReader.provenJobID(address: url, secret: $0) }
+                .first
         }
         return SightedTask(
             taskID: taskID, jobID: jobID, state: task.verdict.state, cost: task.verdict.cost,

@@ -18,6 +18,7 @@ extension Polling {
                 trigger: question, attempt: attempt, problem: verdict.errorMessage, status: nil)
         }
         let provider = question.item.provider
+        if verdict.credentialsRefused, askWithRenewedCredentials(question) { return }
         var tally = tallies[provider] ?? AnswerTally()
         tally.add(
             verdict.tallied(jobID: question.item.jobID, error: error),
@@ -125,7 +126,9 @@ extension Polling {
         var opened: [(String, Duration)] = []
         for (provider, tally) in tallies.sorted(by: { $0.key < $1.key }) {
             let pause = try connection.repeatableStatement {
-                try limits.note(connection, provider: provider, tally)
+                try limits.note(
+                    connection, provider: provider, tally,
+                    credentials: wiring.providers.provider(provider)?.settings.credentialName)
             }
             tallies[provider] = nil
             if let pause { opened.append((provider, pause)) }

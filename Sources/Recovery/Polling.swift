@@ -22,7 +22,7 @@ struct Polling: ~Copyable {
     /// Jobs that become due again in one transaction.
     static let againPage = 1000
 
-    let wiring: Wiring
+    var wiring: Wiring
     let pass: Pass
     let selection: Selection
     let askable: [String]
@@ -51,6 +51,8 @@ struct Polling: ~Copyable {
     var patience = HeldUpDecision.patience
     var tallies: [String: AnswerTally] = [:]
     var refusedKeys: [String: Int] = [:]
+    /// Whether the credentials of a provider, read again in this run, were others.
+    var areCredentialsNew: [String: Bool] = [:]
     /// The last failure of each provider, for the message of its breaker.
     var lastFailures: [String: ProviderTrouble] = [:]
     var healthy: Set<String> = []
@@ -112,7 +114,10 @@ struct Polling: ~Copyable {
 
     private mutating func work(_ connection: borrowing Connection) throws {
         var mayClaim = !askable.isEmpty
-        if mayClaim { try askAgain(connection) }
+        if mayClaim {
+            try closeBreakers(connection)
+            try askAgain(connection)
+        }
         while true {
             if wiring.shouldStop() {
                 try giveBack(connection)

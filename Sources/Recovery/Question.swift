@@ -24,6 +24,8 @@ struct Question {
     let endpoints: [String]
     var place = 0
     var tries = 0
+    /// It was asked once more with credentials that were read again.
+    var hasRenewedCredentials = false
     /// The answer that says most among those of the families asked so far.
     var best: (verdict: Verdict, status: Int?, body: [UInt8])?
     /// The answer that said that the task has ended, where the files take a second request.

@@ -10,9 +10,7 @@ package struct Wiring: Sendable {
     package var providers: ProviderRegistry
     /// The application's trigger; nil where none is configured.
     package var trigger: ApplicationTrigger?
-    /// Checks callbacks; nil where no secret is configured.
-    package var callbackSecret: String?
-    /// Checks callbacks, by that secret and by the providers' signatures.
+    /// Checks callbacks, by our own secret and by the providers' signatures.
     package var proof: CallbackProof
     /// Where this host's receiver keeps callbacks while the database is away; nil where there is none.
     package var spool: Spool?
@@ -23,12 +21,14 @@ package struct Wiring: Sendable {
     package var tell: @Sendable (String) -> Void
     /// The version of this program: another one may read what this one could not.
     package var version = ""
+    /// Reads a provider's credentials again; nil where they are the same as before.
+    package var renewed: @Sendable (any Provider) -> (any Provider)? = { _ in nil }
     /// How files come along, for whoever watches.
     package var progress: @Sendable (FileProgress) -> Void = { _ in }
 
     package init(
         run: Run, providers: ProviderRegistry, trigger: ApplicationTrigger? = nil,
-        callbackSecret: String? = nil, proof: CallbackProof = .none, spool: Spool? = nil,
+        proof: CallbackProof = .none, spool: Spool? = nil,
         wallClock: @escaping @Sendable () -> Instant,
         shouldStop: @escaping @Sendable () -> Bool,
         tell: @escaping @Sendable (String) -> Void = { _ in }
@@ -36,7 +36,6 @@ package struct Wiring: Sendable {
         self.run = run
         self.providers = providers
         self.trigger = trigger
-        self.callbackSecret = callbackSecret
         self.proof = proof
         self.spool = spool
         self.wallClock = wallClock

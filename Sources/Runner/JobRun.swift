@@ -18,11 +18,11 @@ package struct JobRun: Sendable {
     /// - Parameters:
     ///   - connection: The run's connection.
     ///   - context: The run as the entry knows it.
-    ///   - schemaVersion: What this build works with.
+    ///   - schemaFits: Whether this build works with `holdfast.schema_version v`, as SQL.
     ///   - checkSchema: Throws what is wrong with the schema; asked when it is not the expected one.
     /// - Returns: nil when all places are taken, and this run has nothing to do but leave.
     package static func begin(
-        _ connection: borrowing Connection, _ context: RunContext, schemaVersion: Int,
+        _ connection: borrowing Connection, _ context: RunContext, schemaFits: String,
         checkSchema: (borrowing Connection) throws -> Void
     ) throws -> JobRun? {
         let offset = try context.settings.clockOffset()
@@ -30,14 +30,13 @@ package struct JobRun: Sendable {
         do {
             row = try connection.query(
                 """
-                SELECT v.version, b.*
-                FROM (SELECT coalesce(max(version), 0) AS version
-                    FROM holdfast.schema_version) v
+                SELECT v.fits, b.*
+                FROM (SELECT \(raw: schemaFits) AS fits FROM holdfast.schema_version v) v
                 LEFT JOIN LATERAL (
                     SELECT * FROM holdfast.begin_run(\(context.runID)::uuid, \(context.command),
                         \(hostName), \(Int(getpid()))::integer, \(Version.current),
                         \(offset)::interval)
-                    WHERE v.version = \(schemaVersion)::integer
+                    WHERE v.fits
                 ) b ON true
                 """
             ).single()
@@ -50,7 +49,7 @@ package struct JobRun: Sendable {
             try checkSchema(connection)
             throw error
         }
-        guard try row.int("version") == schemaVersion else {
+        guard try row.bool("fits") else {
             try checkSchema(connection)
             return nil
         }

@@ -65,7 +65,10 @@ package struct Settings: Sendable {
     ///   apart in more than one way.
     package func value(_ name: String) throws(Failure) -> String? {
         guard let value = try lookUp(name) else { return nil }
-        if Self.isSecret(name) { Redaction.register(value) }
+        if Self.isSecret(name) {
+            Redaction.register(value)
+            for part in SecretValues.parts(of: value) { Redaction.register(part) }
+        }
         if name.hasSuffix("URL") {
             Redaction.registerPassword(in: value)
             if let complaint = AddressCheck.complaint(value) {

@@ -80,8 +80,8 @@ package struct Installer: Sendable {
         for migration in pending {
             parts.append("-- \(migration.version): \(migration.name)\n" + migration.sql)
             parts.append(
-                "INSERT INTO holdfast.schema_version (version, name) "
-                    + "VALUES (\(migration.version), '\(migration.name)');")
+                "INSERT INTO holdfast.schema_version (version, name, works_with) "
+                    + "VALUES (\(migration.version), '\(migration.name)', \(Migration.worksWith));")
         }
         if !pending.contains(where: { $0.version == Migration.rights.version }) {
             parts.append(Migration.rights.sql)
@@ -102,11 +102,25 @@ package struct Installer: Sendable {
         }
     }
 
-    /// Refuses a database whose schema is not the one that this build was made for.
+    /// Refuses a database whose schema this build does not work with: older than that of the release
+    /// before, or of a release that has left this one behind.
     package static func check(_ connection: borrowing Connection) throws {
         guard let version = try version(connection) else { throw missing }
-        guard version == Migration.current else {
-            throw wrong(version)
+        guard try fits(connection) else { throw wrong(version) }
+    }
+
+    /// Whether this build works with the schema; what `holdfast.schema_version` says of itself decides
+    /// where it is newer.
+    private static func fits(_ connection: borrowing Connection) throws -> Bool {
+        do {
+            return try connection.query(
+                """
+                SELECT \(raw: Migration.fits) AS fits FROM holdfast.schema_version v
+                """
+            ).single().bool("fits")
+        } catch let error as PostgresError where error.sqlState == "42703" {
+            // From before schemas said whom they work with.
+            return false
         }
     }
 
@@ -117,15 +131,15 @@ package struct Installer: Sendable {
     }
 
     package static func wrong(_ version: Int) -> Failure {
-        version < Migration.current
+        version <= Migration.current
             ? Failure(
                 .configuration, code: "schema_version",
-                "schema holdfast has version \(version), this build needs \(Migration.current); "
-                    + "run: holdfast migrate")
+                "schema holdfast has version \(version), this build works with versions from "
+                    + "\(Migration.oldest) to \(Migration.current); run: holdfast migrate")
             : Failure(
                 .configuration, code: "schema_version",
-                "schema holdfast has version \(version), this build knows \(Migration.current); "
-                    + "install the newer build on this host")
+                "schema holdfast has version \(version) and works with later releases only, this "
+                    + "build knows \(Migration.current); install the newer build on this host")
     }
 
     private func apply(
@@ -148,17 +162,20 @@ package struct Installer: Sendable {
                     "SELECT to_regclass('holdfast.schema_version') IS NOT NULL AS there"
                 ).single().bool("there")
             else { throw Self.missing }
-            let version = try connection.query(
-                "SELECT coalesce(max(version), 0) AS version FROM holdfast.schema_version"
-            ).single().int("version")
-            guard version <= Migration.current else { throw Self.wrong(version) }
+            let version = try Self.version(connection) ?? 0
+            if version > Migration.current {
+                // A later release's schema, which takes nothing from us.
+                guard try Self.fits(connection) else { throw Self.wrong(version) }
+                return Report(version: version)
+            }
             var report = Report(version: Migration.current)
             for migration in Migration.all where migration.version > version {
                 try connection.script(migration.sql, timeout: .seconds(600))
                 try connection.execute(
                     """
-                    INSERT INTO holdfast.schema_version (version, name)
-                    VALUES (\(migration.version)::integer, \(migration.name))
+                    INSERT INTO holdfast.schema_version (version, name, works_with)
+                    VALUES (\(migration.version)::integer, \(migration.name),
+                        \(Migration.worksWith)::integer)
                     """)
                 report.applied.append(migration.version)
             }

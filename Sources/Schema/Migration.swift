@@ -30,6 +30,7 @@ package struct Migration: Sendable {
         Migration(22, "fixes", PackageResources.v022_fixes_sql),
         Migration(25, "corrections", PackageResources.v025_corrections_sql),
         Migration(26, "forget", PackageResources.v026_forget_sql),
+        Migration(27, "seals", PackageResources.v027_seals_sql),
         Migration(28, "left_deliveries", PackageResources.v028_left_deliveries_sql),
         Migration(30, "grants", PackageResources.v030_grants_sql),
     ]
@@ -37,8 +38,23 @@ package struct Migration: Sendable {
     /// Who may do what; applied again by each setup and migrate, because a restore elsewhere loses it.
     static var rights: Migration { all[all.count - 1] }
 
-    /// The schema version that this build works with.
+    /// The newest schema version that this build works with, which it installs.
     package static var current: Int { all.last?.version ?? 0 }
+
+    /// The oldest schema version that this build works with: that of the release before.
+    package static let oldest = 30
+
+    /// The oldest release, by its newest schema version, whose programs the current schema keeps the
+    /// functions for: the one before this release, so that hosts may be upgraded one by one.
+    static let worksWith = 30
+
+    /// Of `holdfast.schema_version v`: whether this build works with it, as SQL.
+    package static var fits: String {
+        """
+        coalesce(max(v.version) >= \(oldest) AND coalesce((array_agg(v.works_with \
+        ORDER BY v.version DESC))[1], max(v.version)) <= \(current), false)
+        """
+    }
 
     init(_ version: Int, _ name: String, _ bytes: [UInt8]) {
         self.version = version

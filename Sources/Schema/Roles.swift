@@ -62,7 +62,10 @@ enum Roles {
         CREATE TABLE IF NOT EXISTS holdfast.schema_version (
             version integer PRIMARY KEY,
             name text NOT NULL,
-            applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+            applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+            -- The oldest release, by its newest version, whose programs work with this schema; only
+            -- those of this version where it is null.
+            works_with integer
         );
         """
 }

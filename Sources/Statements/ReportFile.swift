@@ -10,6 +10,10 @@ package enum ReportFile: String, CaseIterable, Sendable {
     case workbook = ".xlsx"
     case page = ".html"
 
+    /// The number of what writes these files: it grows when the same day would have other bytes, and
+    /// stands beside each report that was published.
+    package static let renderer = 1
+
     /// As in `holdfast-2026-11-20.html`.
     package func name(day: String) -> String { "holdfast-\(day)\(rawValue)" }
 

@@ -14,6 +14,14 @@ package struct TestCluster: Sendable {
 
     private static let started = Result { try TestCluster() }
 
+    /// A second server of this process, to move databases to and from: younger, so that its
+    /// transaction ids are far lower, and one that others may replicate from.
+    package static func other() throws -> TestCluster { try otherStarted.get() }
+
+    private static let otherStarted = Result { TestCluster(url: try start(["--logical"])) }
+
+    private init(url: String) { self.url = url }
+
     private init() throws {
         if let given = ProcessInfo.processInfo.environment["HOLDFAST_TEST_DATABASE_URL"] {
             url = given
@@ -61,7 +69,7 @@ package struct TestCluster: Sendable {
         }
     }
 
-    private static func start() throws -> String {
+    private static func start(_ options: [String] = []) throws -> String {
         var template = Array(
             ("/tmp/holdfast-tests." + String(repeating: "X", count: 6)).utf8CString)
         guard mkdtemp(&template) != nil else { throw TestSupportError("mkdtemp failed") }
@@ -72,7 +80,8 @@ package struct TestCluster: Sendable {
         chmod(folder, 0o755)
         try watch(folder)
         let finished = try Executable.runBlocking(
-            script, arguments: ["start", folder, "--fast"], environment: scriptEnvironment)
+            script, arguments: ["start", folder, "--fast"] + options,
+            environment: scriptEnvironment)
         guard finished.status == 0, let url = finished.stdout.split(separator: "\n").last else {
             throw TestSupportError("scripts/cluster start failed: \(finished.stderr)")
         }
@@ -94,16 +103,21 @@ package struct TestCluster: Sendable {
         let watchdog = try Spawn.start(
             "/bin/sh", ["-c", command, script, folder], environment: scriptEnvironment,
             input: pipe.readEnd, output: nowhere, error: nowhere, ownSession: true)
-        held.withLock { $0 = (pipe.writeEnd, watchdog) }
+        let isFirst = held.withLock { held in
+            held.append((pipe.writeEnd, watchdog))
+            return held.count == 1
+        }
+        guard isFirst else { return }
         // At a normal exit, wait for it: what comes next may count processes or folders.
         atexit {
-            let (writeEnd, watchdog) = TestCluster.held.withLock { $0 }
-            close(writeEnd)
-            waitpid(watchdog, nil, 0)
+            for (writeEnd, watchdog) in TestCluster.held.withLock({ $0 }) {
+                close(writeEnd)
+                waitpid(watchdog, nil, 0)
+            }
         }
     }
 
-    private static let held = Guarded<(Int32, pid_t)>((-1, -1))
+    private static let held = Guarded<[(Int32, pid_t)]>([])
 
     private static let script: String = {
         let here = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()

@@ -20,7 +20,13 @@ extension Checkup {
         look("schema") { checks in
             try Installer.check(connection)
             hasSchema = true
-            checks.ok("schema", "version \(Migration.current)")
+            let version = try Installer.version(connection) ?? 0
+            checks.ok(
+                "schema",
+                "version \(version)"
+                    + (version > Migration.current
+                        ? ", of a later release that works with this build (\(Migration.current))"
+                        : ""))
         }
         server(connection)
         look("clock") { try $0.clock(connection) }
@@ -41,6 +47,7 @@ extension Checkup {
         var mayRead = false
         look("login") { mayRead = try $0.rights(connection) }
         look("rights") { try $0.rightsAndSequences(connection) }
+        look("transactions") { try $0.transactions(connection) }
         guard mayRead else {
             return warn(
                 "skipped",
@@ -53,6 +60,7 @@ extension Checkup {
         look("accounts") { try $0.accounts(connection, offset) }
         look("files") { try $0.files(connection, queries) }
         look("trouble") { try $0.lastingTrouble(connection, queries) }
+        look("secrets") { try $0.exchangedSecrets(connection, settings) }
         look("jobs") { checks in
             let health = Health(clockOffset: offset)
             let symptoms = try health.symptoms(connection)

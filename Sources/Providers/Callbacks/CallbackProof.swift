@@ -2,23 +2,38 @@ package import Core
 
 /// What this host knows to tell a provider's callbacks from anybody's.
 package struct CallbackProof: Sendable {
-    /// Our own secret, as it stands in callback addresses or makes their tags.
-    package var secret: String?
+    /// Our own secret, as it stands in callback addresses or makes their tags; while it is exchanged,
+    /// the new one and then the one before it.
+    package let secrets: [String]
     /// By the provider's name; those without a key are not there.
     private let signers: [String: Signer]
+    /// Secrets that are being exchanged: the variable, and what names its old value.
+    package let exchanged: [OldSecret]
 
     package struct Signer: Sendable {
         package var scheme: WebhookScheme
-        package var key: WebhookKey
+        /// The new one first, where there are two.
+        package var keys: [WebhookKey]
+        /// What names the old one of two.
+        package var old: OldSecret?
+
+        package var key: WebhookKey? { keys.first }
     }
+
+    package static let secretVariable = "HOLDFAST_CALLBACK_SECRET"
 
     /// Nothing is known: nothing is checked.
-    package static let none = CallbackProof(secret: nil, signers: [:])
+    package static let none = CallbackProof(secrets: [], signers: [:])
 
-    private init(secret: String?, signers: [String: Signer]) {
-        self.secret = secret
+    private init(secrets: [String], signers: [String: Signer]) {
+        self.secrets = secrets
         self.signers = signers
+        let olds = signers.sorted { $0.key < $1.key }.compactMap(\.value.old)
+        exchanged = [OldSecret(Self.secretVariable, secrets)].compactMap { $0 } + olds
     }
+
+    /// What names the value before ours, where there is one.
+    package var oldSecret: OldSecret? { OldSecret(Self.secretVariable, secrets) }
 
     /// Reads what the environment has for each provider of a registry.
     ///
@@ -29,33 +44,29 @@ package struct CallbackProof: Sendable {
         var signers: [String: Signer] = [:]
         for provider in providers.all {
             let scheme = provider.facts.webhook
-            let key = try Self.key(scheme, isConfigured: provider.isConfigured, value)
-            if let key { signers[provider.name] = Signer(scheme: scheme, key: key) }
+            signers[provider.name] = try Self.signer(
+                scheme, isConfigured: provider.isConfigured, value)
         }
-        self.init(secret: secret, signers: signers)
+        self.init(
+            secrets: try secret.map {
+                try SecretValues.split($0, variable: Self.secretVariable)
+            } ?? [], signers: signers)
     }
 
     package func signer(_ provider: String) -> Signer? { signers[provider] }
 
-    private static func key(
+    private static func signer(
         _ scheme: WebhookScheme, isConfigured: Bool, _ value: (String) throws -> String?
-    ) throws -> WebhookKey? {
+    ) throws -> Signer? {
         switch scheme {
         case .unsigned:
             return nil
-        case .taskHMAC(let variable), .clearSecret(_, let variable):
-            return try value(variable).map { .secret(Array($0.utf8)) }
-        case .standard(let variable, let isBase64):
+        case .taskHMAC(let variable), .clearSecret(_, let variable), .standard(let variable, _):
             guard let text = try value(variable) else { return nil }
-            let secret = text.hasPrefix("whsec_") ? String(text.dropFirst(6)) : text
-            guard isBase64 else { return .secret(Array(secret.utf8)) }
-            guard let bytes = Base64.bytes(secret), !bytes.isEmpty else {
-                throw Failure(
-                    .configuration, code: "malformed_webhook_secret",
-                    "\(variable) is no webhook secret: copy it whole, whsec_ and the base64 text "
-                        + "behind it, without quotes and without a line break")
-            }
-            return .secret(bytes)
+            let values = try SecretValues.split(text, variable: variable)
+            return Signer(
+                scheme: scheme, keys: try values.map { try key(scheme, $0, variable) },
+                old: OldSecret(variable, values))
         case .publishedKeys(let url, let variable):
             let given = try value(variable)
             guard given.map({ UsableURL.check($0) == $0 }) ?? true else {
@@ -63,8 +74,37 @@ package struct CallbackProof: Sendable {
                     .configuration, code: "malformed_keys_url",
                     "\(variable) is no http or https address; leave it out for \(url)")
             }
-            return isConfigured ? .published(url: given ?? url) : nil
+            guard isConfigured else { return nil }
+            return Signer(scheme: scheme, keys: [.published(url: given ?? url)])
         }
+    }
+
+    private static func key(
+        _ scheme: WebhookScheme, _ text: String, _ variable: String
+    ) throws(Failure) -> WebhookKey {
+        guard case .standard(_, let isBase64) = scheme else { return .secret(Array(text.utf8)) }
+        let secret = text.hasPrefix("whsec_") ? String(text.dropFirst(6)) : text
+        guard isBase64 else { return .secret(Array(secret.utf8)) }
+        guard let bytes = Base64.bytes(secret), !bytes.isEmpty else {
+            throw Failure(
+                .configuration, code: "malformed_webhook_secret",
+                "\(variable) is no webhook secret: copy it whole, whsec_ and the base64 text "
+                    + "behind it, without quotes and without a line break")
+        }
+        return .secret(bytes)
+    }
+}
+
+/// What names the value before the present one of a secret, and tells nothing of it.
+package struct OldSecret: Hashable, Sendable {
+    package var variable: String
+    /// The beginning of its digest.
+    package var name: String
+
+    init?(_ variable: String, _ values: [String]) {
+        guard values.count > 1, let old = values.last else { return nil }
+        self.variable = variable
+        name = SecretDigest.name(of: old)
     }
 }
 
@@ -74,6 +114,8 @@ package struct CallbackChecks: Equatable, Sendable {
     package var tag = CheckResult.notChecked
     package var signature = CheckResult.notChecked
     package var notes: [String] = []
+    /// The secrets whose old value has proved it.
+    package var olds: Set<OldSecret> = []
 
     package init() {}
 

@@ -24,6 +24,11 @@ package enum SecretDigest {
         sha256Hex(Array(text.utf8))
     }
 
+    /// The beginning of a digest: tells two secrets apart, and is too short to guess one by.
+    package static func name(of secret: String) -> String {
+        String(sha256Hex("holdfast \(secret)").prefix(8))
+    }
+
     package static func sha256Hex(_ bytes: [UInt8]) -> String {
         Hex.text(SHA256.hash(data: bytes))
     }

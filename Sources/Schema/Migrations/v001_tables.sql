@@ -5,7 +5,7 @@
 -- changed by the trigger on holdfast.transfer alone, and can neither go below zero nor leave
 -- the equation that everything granted is available, held or spent.
 CREATE TABLE holdfast.account (
-    account_id text PRIMARY KEY CHECK (account_id <> '' AND length(account_id) <= 200),
+    account_id text COLLATE "C" PRIMARY KEY CHECK (account_id <> '' AND length(account_id) <= 200),
     granted bigint NOT NULL DEFAULT 0,
     available bigint NOT NULL DEFAULT 0,
     held bigint NOT NULL DEFAULT 0,
@@ -17,29 +17,30 @@ CREATE TABLE holdfast.account (
 
 -- One generation that the application promised a customer.
 CREATE TABLE holdfast.job (
-    job_id text PRIMARY KEY CHECK (job_id <> '' AND length(job_id) <= 200),
-    account_id text NOT NULL REFERENCES holdfast.account,
-    provider text NOT NULL,
-    model text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('image', 'video', 'audio', 'other')),
-    endpoint text,
+    job_id text COLLATE "C" PRIMARY KEY CHECK (job_id <> '' AND length(job_id) <= 200),
+    account_id text COLLATE "C" NOT NULL REFERENCES holdfast.account,
+    provider text COLLATE "C" NOT NULL,
+    model text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL CHECK (kind IN ('image', 'video', 'audio', 'other')),
+    endpoint text COLLATE "C",
     request jsonb,
     expected_outputs integer NOT NULL CHECK (expected_outputs BETWEEN 1 AND 1000),
 
-    state text NOT NULL DEFAULT 'created' CHECK (state IN (
+    state text COLLATE "C" NOT NULL DEFAULT 'created' CHECK (state IN (
         'created', 'submitted', 'running', 'succeeded', 'delivered',
         'timed_out', 'abandoned', 'failed', 'dismissed')),
-    blocked text CHECK (blocked IN ('brake', 'crashed', 'submission_unknown', 'person')),
-    blocked_reason text,
+    blocked text COLLATE "C"
+        CHECK (blocked IN ('brake', 'crashed', 'submission_unknown', 'person')),
+    blocked_reason text COLLATE "C",
     -- The move that a brake stopped, kept until a person releases it.
     pending_move jsonb,
     brake_released boolean NOT NULL DEFAULT false,
     -- A success that comes after the void is the customer's for nothing, whatever late_success says.
     waives_late boolean NOT NULL DEFAULT false,
-    error_code text,
-    error_message text,
-    task_id text,
-    result_urls text[] NOT NULL DEFAULT '{}',
+    error_code text COLLATE "C",
+    error_message text COLLATE "C",
+    task_id text COLLATE "C",
+    result_urls text[] COLLATE "C" NOT NULL DEFAULT '{}',
     progress integer CHECK (progress BETWEEN 0 AND 100),
 
     -- Money: the hold, and what became of it. Written by the trigger on holdfast.transfer,
@@ -51,7 +52,7 @@ CREATE TABLE holdfast.job (
     charged bigint NOT NULL DEFAULT 0 CHECK (charged >= 0),
     refunded bigint NOT NULL DEFAULT 0 CHECK (refunded >= 0),
     waived bigint NOT NULL DEFAULT 0 CHECK (waived >= 0),
-    credit_state text NOT NULL GENERATED ALWAYS AS (CASE
+    credit_state text COLLATE "C" NOT NULL GENERATED ALWAYS AS (CASE
         WHEN credits = 0 THEN 'none'
         WHEN refunded > 0 THEN 'refunded'
         WHEN charged > 0 THEN 'late_charged'
@@ -67,7 +68,7 @@ CREATE TABLE holdfast.job (
     watch_until timestamptz,
     finished_at timestamptz,
     settled_at timestamptz,
-    last_step text,
+    last_step text COLLATE "C",
     last_heartbeat_at timestamptz,
 
     -- When to look next, and what the looks so far came to.
@@ -97,13 +98,13 @@ CREATE TABLE holdfast.job (
     -- could not be read, about which family of the provider, and whether the job rests because nobody
     -- can read that family.
     unheard_since timestamptz,
-    unheard_as text CHECK (unheard_as IN ('silence', 'unreadable')),
-    unheard_family text,
+    unheard_as text COLLATE "C" CHECK (unheard_as IN ('silence', 'unreadable')),
+    unheard_family text COLLATE "C",
     is_resting boolean NOT NULL DEFAULT false,
     -- What of it set the job aside, under which versions of the program, and whether nobody had read
     -- the family meanwhile, so that the first answer that can be read is a reason to ask again.
-    blocked_cause text CHECK (blocked_cause IN ('silence', 'unreadable')),
-    blocked_versions text[] NOT NULL DEFAULT '{}',
+    blocked_cause text COLLATE "C" CHECK (blocked_cause IN ('silence', 'unreadable')),
+    blocked_versions text[] COLLATE "C" NOT NULL DEFAULT '{}',
     awaits_readable boolean NOT NULL DEFAULT false,
 
     -- A hold is resolved whole and once: what was captured and voided is nothing or all of it.
@@ -145,23 +146,38 @@ CREATE INDEX job_ended_badly ON holdfast.job (finished_at)
 CREATE INDEX job_account ON holdfast.job (account_id, created_at);
 CREATE INDEX job_created ON holdfast.job (created_at, job_id);
 
+-- Which server, and which copy of the schema on it: transaction ids of one mean nothing in another.
+CREATE FUNCTION holdfast.this_cluster() RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    identifier bigint := 0;
+BEGIN
+    -- Some hosts do not let anybody ask.
+    IF has_function_privilege('pg_control_system()', 'EXECUTE') THEN
+        SELECT c.system_identifier INTO identifier FROM pg_control_system() c;
+    END IF;
+    RETURN hashtextextended(concat_ws('/', identifier, (SELECT d.oid FROM pg_database d
+        WHERE d.datname = current_database()), 'holdfast'::regnamespace::oid), 0);
+END $$;
+
 -- Money moves here and nowhere else. The id is derived from the cause, so that a repetition
 -- meets the primary key; rows are never changed.
 CREATE TABLE holdfast.transfer (
-    transfer_id text PRIMARY KEY,
+    transfer_id text COLLATE "C" PRIMARY KEY,
     sequence bigint GENERATED ALWAYS AS IDENTITY,
-    kind text NOT NULL,
-    account_id text NOT NULL REFERENCES holdfast.account,
-    job_id text REFERENCES holdfast.job,
-    debit text NOT NULL,
-    credit text NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    account_id text COLLATE "C" NOT NULL REFERENCES holdfast.account,
+    job_id text COLLATE "C" REFERENCES holdfast.job,
+    debit text COLLATE "C" NOT NULL,
+    credit text COLLATE "C" NOT NULL,
     amount bigint NOT NULL CHECK (amount > 0),
-    reason text,
-    actor text NOT NULL,
+    reason text COLLATE "C",
+    actor text COLLATE "C" NOT NULL,
     run_id uuid,
     created_at timestamptz NOT NULL,
-    -- The transaction that wrote it: tells exactly what a business day had seen when it was closed.
+    -- The transaction that wrote it, and where: tells exactly what a closing day had seen.
     xact xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    cluster bigint NOT NULL DEFAULT holdfast.this_cluster(),
     CONSTRAINT transfer_sides CHECK ((kind, debit, credit) IN (
         ('grant', 'issued', 'available'),
         ('hold', 'available', 'held'),
@@ -179,7 +195,7 @@ CREATE INDEX transfer_day ON holdfast.transfer (created_at, sequence);
 -- What happens to jobs after their end.
 CREATE INDEX transfer_afterwards ON holdfast.transfer (created_at)
     WHERE kind IN ('charge', 'refund');
-CREATE INDEX transfer_xact ON holdfast.transfer (xact);
+CREATE INDEX transfer_xact ON holdfast.transfer (cluster, xact);
 
 -- Whether a text can be a provider's name for a task: the one limit of its length, in bytes, which
 -- the programs know as TaskID.limitBytes.
@@ -190,15 +206,15 @@ $$;
 
 -- What a provider runs for a job. A job may come to have several.
 CREATE TABLE holdfast.task (
-    provider text NOT NULL,
-    task_id text NOT NULL CHECK (holdfast.is_task_id(task_id)),
-    job_id text NOT NULL REFERENCES holdfast.job,
-    endpoint text,
-    state text NOT NULL DEFAULT 'pending' CHECK (state IN (
+    provider text COLLATE "C" NOT NULL,
+    task_id text COLLATE "C" NOT NULL CHECK (holdfast.is_task_id(task_id)),
+    job_id text COLLATE "C" NOT NULL REFERENCES holdfast.job,
+    endpoint text COLLATE "C",
+    state text COLLATE "C" NOT NULL DEFAULT 'pending' CHECK (state IN (
         'pending', 'running', 'succeeded', 'failed', 'cancelled', 'expired')),
-    error_message text,
-    cost_amount text,
-    cost_unit text,
+    error_message text COLLATE "C",
+    cost_amount text COLLATE "C",
+    cost_unit text COLLATE "C",
     is_unnamed boolean NOT NULL DEFAULT false, -- the answer with its files names no task
     created_at timestamptz NOT NULL,
     polled_at timestamptz,
@@ -209,11 +225,11 @@ CREATE INDEX task_job ON holdfast.task (job_id, created_at);
 
 -- What is bought where: tells which of a provider's task lists have to be read.
 CREATE TABLE holdfast.offer (
-    provider text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
     -- Empty where the application named no family.
-    endpoint text NOT NULL,
-    kind text NOT NULL,
-    model text NOT NULL,
+    endpoint text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    model text COLLATE "C" NOT NULL,
     first_used_at timestamptz NOT NULL,
     last_used_at timestamptz NOT NULL,
     PRIMARY KEY (provider, endpoint, kind, model)
@@ -222,15 +238,15 @@ CREATE TABLE holdfast.offer (
 -- How far a provider's list of tasks has been read. A walk goes from the newest task back to
 -- `covered_until`, over as many runs as it takes.
 CREATE TABLE holdfast.task_list (
-    provider text NOT NULL,
-    endpoint text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
+    endpoint text COLLATE "C" NOT NULL,
     covered_until timestamptz NOT NULL,
     walks integer NOT NULL DEFAULT 0,
     walk_started_at timestamptz,
-    next_page text,
+    next_page text COLLATE "C",
     next_walk_at timestamptz NOT NULL,
     last_walk_at timestamptz,
-    problem text,
+    problem text COLLATE "C",
     lease_owner uuid,
     lease_until timestamptz,
     PRIMARY KEY (provider, endpoint)
@@ -238,12 +254,12 @@ CREATE TABLE holdfast.task_list (
 
 -- Tasks at a provider that no job knows.
 CREATE TABLE holdfast.stray_task (
-    provider text NOT NULL,
-    task_id text NOT NULL CHECK (holdfast.is_task_id(task_id)),
-    endpoint text NOT NULL,
-    state text NOT NULL,
-    cost_amount text,
-    cost_unit text,
+    provider text COLLATE "C" NOT NULL,
+    task_id text COLLATE "C" NOT NULL CHECK (holdfast.is_task_id(task_id)),
+    endpoint text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    cost_amount text COLLATE "C",
+    cost_unit text COLLATE "C",
     created_at timestamptz,
     first_seen_at timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
@@ -254,25 +270,25 @@ CREATE INDEX stray_task_untold ON holdfast.stray_task (first_seen_at) WHERE repo
 
 -- One result file of a job, from the provider's URL to the object in permanent storage.
 CREATE TABLE holdfast.asset (
-    job_id text NOT NULL REFERENCES holdfast.job,
+    job_id text COLLATE "C" NOT NULL REFERENCES holdfast.job,
     ordinal integer NOT NULL,
-    provider text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
     -- dropped: the job was closed before the file was stored, and nobody wants it any more. forgotten: it
     -- was stored, and its customer wanted to be forgotten.
-    state text NOT NULL DEFAULT 'pending'
+    state text COLLATE "C" NOT NULL DEFAULT 'pending'
         CHECK (state IN ('pending', 'stored', 'lost', 'dropped', 'forgotten')),
-    source_url text NOT NULL,
+    source_url text COLLATE "C" NOT NULL,
     source_expires_at timestamptz,
     -- The same, or a guess by the provider's usual URL life: it orders the work and proves nothing.
     expires_by timestamptz NOT NULL,
     refreshed_at timestamptz,
-    object_key text,
-    upload_id text,
-    sha256 text,
+    object_key text COLLATE "C",
+    upload_id text COLLATE "C",
+    sha256 text COLLATE "C",
     bytes bigint,
-    content_type text,
-    public_url text,
-    error_message text,
+    content_type text COLLATE "C",
+    public_url text COLLATE "C",
+    error_message text COLLATE "C",
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
@@ -285,7 +301,7 @@ CREATE TABLE holdfast.asset (
     slow_since timestamptz,
     -- Since when its source has sent what is no media, and what that was.
     refused_since timestamptz,
-    refused_as text,
+    refused_as text COLLATE "C",
     PRIMARY KEY (job_id, ordinal),
     CONSTRAINT stored_is_verified CHECK (state <> 'stored' OR (
         object_key IS NOT NULL AND sha256 IS NOT NULL AND bytes IS NOT NULL
@@ -302,21 +318,21 @@ CREATE INDEX asset_lost ON holdfast.asset (created_at, job_id, ordinal) WHERE st
 -- as it is until the object is there, so that a job never looks as if it had no files; a row that
 -- is left over says what an attempt that died had come to.
 CREATE TABLE holdfast.refetch (
-    job_id text NOT NULL,
+    job_id text COLLATE "C" NOT NULL,
     ordinal integer NOT NULL,
-    actor text NOT NULL,
+    actor text COLLATE "C" NOT NULL,
     -- What was found in the store.
-    reason text NOT NULL,
+    reason text COLLATE "C" NOT NULL,
     begun_at timestamptz NOT NULL,
-    source_url text,
+    source_url text COLLATE "C",
     source_expires_at timestamptz,
     refreshed_at timestamptz,
-    object_key text,
-    upload_id text,
-    sha256 text,
+    object_key text COLLATE "C",
+    upload_id text COLLATE "C",
+    sha256 text COLLATE "C",
     bytes bigint,
-    content_type text,
-    error_message text,
+    content_type text COLLATE "C",
+    error_message text COLLATE "C",
     lease_owner uuid,
     lease_token bigint NOT NULL DEFAULT 1,
     lease_until timestamptz,
@@ -328,30 +344,31 @@ CREATE TABLE holdfast.refetch (
 -- and the result of the check afterwards.
 CREATE TABLE holdfast.callback (
     callback_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    provider text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
     headers jsonb NOT NULL,
-    query text NOT NULL,
+    query text COLLATE "C" NOT NULL,
     body bytea NOT NULL,
     digest bytea NOT NULL,
-    secret_digest text,
+    secret_digest text COLLATE "C",
     received_at timestamptz NOT NULL,
     drained_at timestamptz,
-    result text CHECK (result IN ('matched', 'duplicate', 'unmatched', 'refused')),
-    secret_check text CHECK (secret_check IN ('right', 'wrong', 'missing', 'not_checked')),
-    job_id text,
-    candidates text[] NOT NULL DEFAULT '{}',
-    note text,
+    result text COLLATE "C" CHECK (result IN ('matched', 'duplicate', 'unmatched', 'refused')),
+    secret_check text COLLATE "C"
+        CHECK (secret_check IN ('right', 'wrong', 'missing', 'not_checked')),
+    job_id text COLLATE "C",
+    candidates text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    note text COLLATE "C",
     -- Where less was kept than was sent: the size of the whole body, and its SHA-256 where it is known.
     whole_bytes bigint,
     whole_sha256 bytea,
     -- SHA-256, in hex, of the secret that the provider sends in clear, until it is checked.
-    header_secret_digest text,
+    header_secret_digest text COLLATE "C",
     -- What each check came to: secret, tag, signature.
     checks jsonb,
     -- Who had it read again, and who believes it although a check failed.
     replayed_at timestamptz,
-    replayed_by text,
-    vouched_by text
+    replayed_by text COLLATE "C",
+    vouched_by text COLLATE "C"
 );
 CREATE INDEX callback_undrained ON holdfast.callback (callback_id) WHERE drained_at IS NULL;
 CREATE INDEX callback_unmatched ON holdfast.callback USING gin (candidates)
@@ -364,33 +381,33 @@ CREATE INDEX callback_digest ON holdfast.callback (digest) WHERE result = 'match
 -- the commit and the removal, finds its name here. A table of its own, because an index over the
 -- inbox would lock a large one for long.
 CREATE TABLE holdfast.spooled_callback (
-    spool_id text PRIMARY KEY,
+    spool_id text COLLATE "C" PRIMARY KEY,
     callback_id bigint NOT NULL
 );
 
 -- The keys that a provider publishes for its signatures, as they were fetched.
 CREATE TABLE holdfast.webhook_keys (
-    provider text PRIMARY KEY,
-    url text NOT NULL,
-    document text NOT NULL,
+    provider text COLLATE "C" PRIMARY KEY,
+    url text COLLATE "C" NOT NULL,
+    document text COLLATE "C" NOT NULL,
     fetched_at timestamptz NOT NULL
 );
 
 -- A verdict with its evidence: bounded, redacted, with the digest of the original body.
 CREATE TABLE holdfast.observation (
     observation_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    job_id text NOT NULL REFERENCES holdfast.job,
-    task_id text,
+    job_id text COLLATE "C" NOT NULL REFERENCES holdfast.job,
+    task_id text COLLATE "C",
     run_id uuid,
     observed_at timestamptz NOT NULL,
-    source text NOT NULL,
+    source text COLLATE "C" NOT NULL,
     http_status integer,
-    state text NOT NULL,
-    error_class text NOT NULL,
-    error_message text,
+    state text COLLATE "C" NOT NULL,
+    error_class text COLLATE "C" NOT NULL,
+    error_message text COLLATE "C",
     progress integer,
-    evidence text,
-    body_sha256 text,
+    evidence text COLLATE "C",
+    body_sha256 text COLLATE "C",
     body_bytes integer
 );
 CREATE INDEX observation_job ON holdfast.observation (job_id, observation_id);
@@ -399,25 +416,25 @@ CREATE INDEX observation_job ON holdfast.observation (job_id, observation_id);
 -- person did to its files, which changes neither and is named by `deed`.
 CREATE TABLE holdfast.job_event (
     event_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    job_id text NOT NULL REFERENCES holdfast.job,
+    job_id text COLLATE "C" NOT NULL REFERENCES holdfast.job,
     happened_at timestamptz NOT NULL,
-    actor text NOT NULL,
+    actor text COLLATE "C" NOT NULL,
     run_id uuid,
-    from_state text,
-    to_state text NOT NULL,
-    blocked text,
-    detail text,
-    deed text
+    from_state text COLLATE "C",
+    to_state text COLLATE "C" NOT NULL,
+    blocked text COLLATE "C",
+    detail text COLLATE "C",
+    deed text COLLATE "C"
 );
 CREATE INDEX job_event_job ON holdfast.job_event (job_id, event_id);
 
 -- One execution of one executable. A row without an end is a run that died.
 CREATE TABLE holdfast.run (
     run_id uuid PRIMARY KEY,
-    command text NOT NULL,
-    host text NOT NULL,
+    command text COLLATE "C" NOT NULL,
+    host text COLLATE "C" NOT NULL,
     pid integer,
-    version text NOT NULL,
+    version text COLLATE "C" NOT NULL,
     started_at timestamptz NOT NULL,
     finished_at timestamptz,
     examined integer,
@@ -433,7 +450,7 @@ CREATE INDEX run_command ON holdfast.run (command, started_at DESC);
 
 -- How many copies of one executable may work at a time: one row for each place.
 CREATE TABLE holdfast.run_slot (
-    command text NOT NULL,
+    command text COLLATE "C" NOT NULL,
     slot integer NOT NULL,
     run_id uuid,
     expires_at timestamptz,
@@ -442,59 +459,44 @@ CREATE TABLE holdfast.run_slot (
 
 -- What all hosts know of a provider: its token bucket and its circuit breaker.
 CREATE TABLE holdfast.provider (
-    provider text PRIMARY KEY,
+    provider text COLLATE "C" PRIMARY KEY,
     tokens double precision NOT NULL DEFAULT 0,
     refilled_at timestamptz,
     failures integer NOT NULL DEFAULT 0,
     openings integer NOT NULL DEFAULT 0,
     paused_until timestamptz,
-    pause_reason text,
+    pause_reason text COLLATE "C",
     -- The part of the bucket that is kept for what cannot wait.
     reserved double precision,
     -- Digests of the tasks that failed since the last answer, so that each counts once.
-    failed_tasks text[] NOT NULL DEFAULT '{}',
+    failed_tasks text[] COLLATE "C" NOT NULL DEFAULT '{}',
     -- Since when its breaker has been open or on trial.
     silent_since timestamptz,
     -- The last failure, until an answer comes: bounded, and without anything private.
-    last_error text,
+    last_error text COLLATE "C",
     last_status integer,
     last_error_at timestamptz,
-    is_key_refused boolean NOT NULL DEFAULT false
+    is_key_refused boolean NOT NULL DEFAULT false,
+    credentials text COLLATE "C" -- what names those that its breaker opened for
 );
 
 -- Policies. An empty provider, kind or model means any; rows that came with the schema rank
 -- below all rows that somebody set.
 CREATE TABLE holdfast.policy (
-    key text NOT NULL,
-    provider text NOT NULL DEFAULT '',
-    kind text NOT NULL DEFAULT '',
-    model text NOT NULL DEFAULT '',
+    key text COLLATE "C" NOT NULL,
+    provider text COLLATE "C" NOT NULL DEFAULT '',
+    kind text COLLATE "C" NOT NULL DEFAULT '',
+    model text COLLATE "C" NOT NULL DEFAULT '',
     is_default boolean NOT NULL DEFAULT false,
-    value text NOT NULL,
+    value text COLLATE "C" NOT NULL,
     set_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    set_by text NOT NULL DEFAULT session_user,
+    set_by text COLLATE "C" NOT NULL DEFAULT session_user,
     PRIMARY KEY (key, provider, kind, model, is_default)
 );
 
--- Whoever counts for the brakes holds this one row, which only the owner of the schema can.
-CREATE TABLE holdfast.brake_lock (
-    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only)
-);
-INSERT INTO holdfast.brake_lock DEFAULT VALUES;
-
 -- Jobs whose files have all come to an end while somebody else held the job or its account.
 CREATE TABLE holdfast.undelivered (
-    job_id text PRIMARY KEY REFERENCES holdfast.job,
+    job_id text COLLATE "C" PRIMARY KEY REFERENCES holdfast.job,
     held_up_since timestamptz NOT NULL,
     reported_at timestamptz
-);
-
--- Automatic voids, refunds and late charges by minute, for the brakes.
-CREATE TABLE holdfast.brake_use (
-    scope text NOT NULL CHECK (scope IN ('account', 'provider', 'total')),
-    subject text NOT NULL,
-    minute timestamptz NOT NULL,
-    jobs bigint NOT NULL,
-    credits bigint NOT NULL,
-    PRIMARY KEY (scope, subject, minute)
 );

@@ -1,5 +1,21 @@
 -- What the database refuses whatever the code does, and what it writes down by itself.
 
+-- Whoever counts for the brakes holds this one row, which only the owner of the schema can.
+CREATE TABLE holdfast.brake_lock (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only)
+);
+INSERT INTO holdfast.brake_lock DEFAULT VALUES;
+
+-- Automatic voids, refunds and late charges by minute, for the brakes.
+CREATE TABLE holdfast.brake_use (
+    scope text COLLATE "C" NOT NULL CHECK (scope IN ('account', 'provider', 'total')),
+    subject text COLLATE "C" NOT NULL,
+    minute timestamptz NOT NULL,
+    jobs bigint NOT NULL,
+    credits bigint NOT NULL,
+    PRIMARY KEY (scope, subject, minute)
+);
+
 -- The instant that decisions are made by: the database's clock, shifted by the clock offset of
 -- the run that is calling. Read anew in each call.
 CREATE FUNCTION holdfast.clock() RETURNS timestamptz
@@ -8,11 +24,24 @@ LANGUAGE sql VOLATILE AS $$
         + coalesce(nullif(current_setting('holdfast.clock_offset', true), ''), '0')::interval
 $$;
 
+-- Fails with HF014 in a transaction that sees one state of the database from its beginning to its end:
+-- whoever waits there for a lock does not see what the other has written. The programs, which meet this
+-- where a database or a login has another default, then begin a transaction that says what it is.
+CREATE FUNCTION holdfast.require_read_committed() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'this must run in a transaction of isolation level read committed, not %',
+            current_setting('transaction_isolation') USING ERRCODE = 'HF014';
+    END IF;
+END $$;
+
 -- Says who acts for the rest of the transaction. Settings local to a transaction are safe behind
--- a pooler; nothing else of the session is used.
+-- a pooler; nothing else of the session is used. The application's transactions are its own.
 CREATE FUNCTION holdfast.act_as(actor text, run_id uuid, clock_offset interval) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = holdfast, pg_temp AS $$
-    SELECT set_config('holdfast.actor', actor, true),
+    SELECT CASE WHEN actor <> 'application' THEN require_read_committed() END,
+        set_config('holdfast.actor', actor, true),
         set_config('holdfast.run_id', coalesce(run_id::text, ''), true),
         set_config('holdfast.clock_offset', clock_offset::text, true)
 $$;
@@ -259,15 +288,15 @@ CREATE TRIGGER job_uses_offer AFTER INSERT ON holdfast.job
 
 -- What all hosts know of a family of a provider's answers: whether anybody can read them.
 CREATE TABLE holdfast.family (
-    provider text NOT NULL,
-    endpoint text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
+    endpoint text COLLATE "C" NOT NULL,
     -- The newest answer that could be read; written once a minute while all is well.
     readable_at timestamptz,
     -- Nobody can read it since then.
     unreadable_since timestamptz,
-    last_error text,
+    last_error text COLLATE "C",
     -- The job that was asked about for all that rest or are set aside, and when.
-    probe_job text,
+    probe_job text COLLATE "C",
     probed_at timestamptz,
     PRIMARY KEY (provider, endpoint)
 );
@@ -275,8 +304,8 @@ CREATE TABLE holdfast.family (
 -- When a provider was silent or left alone (no endpoint), or a family of it unreadable: watches did not
 -- run then. One that lasts is in the provider's or the family's own row.
 CREATE TABLE holdfast.outage (
-    provider text NOT NULL,
-    endpoint text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
+    endpoint text COLLATE "C" NOT NULL,
     began_at timestamptz NOT NULL,
     ended_at timestamptz NOT NULL,
     PRIMARY KEY (provider, endpoint, ended_at)

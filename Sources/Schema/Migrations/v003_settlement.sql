@@ -1,7 +1,8 @@
 -- Settling: whoever moves a job's state settles its credits here, in the same transaction.
 
 -- What a move of a job does to its credits.
-CREATE TYPE holdfast.resolution AS (job_id text, action text, amount bigint, cause text);
+CREATE TYPE holdfast.resolution AS (
+    job_id text COLLATE "C", action text, amount bigint, cause text);
 
 -- The customer's share for the files that are there: whole credits, never more than the hold.
 CREATE FUNCTION holdfast.share(credits bigint, stored integer, expected integer) RETURNS bigint
@@ -218,7 +219,7 @@ END $$;
 
 -- One move of one job, as a run, the application or a person decided it.
 CREATE TYPE holdfast.move AS (
-    job_id text,
+    job_id text COLLATE "C",
     -- The fencing token of the lease; null for the application and for people, who need none.
     token bigint,
     -- The revision that the decision was made on; null where later marks do not matter.
@@ -246,7 +247,7 @@ CREATE TYPE holdfast.move AS (
     blocked_reason text,
     observation jsonb,
     -- The family that was asked, and whether what came could be read: readable, unreadable, silence.
-    family text,
+    family text COLLATE "C",
     reading text,
     -- Why the move ends something for want of an answer: silence, unreadable. It is put off while that
     -- is the provider's trouble.

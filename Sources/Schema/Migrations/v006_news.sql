@@ -5,9 +5,9 @@
 CREATE TABLE holdfast.untold (
     untold_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run_id uuid NOT NULL,
-    code text NOT NULL,
-    job_id text,
-    message text NOT NULL,
+    code text COLLATE "C" NOT NULL,
+    job_id text COLLATE "C",
+    message text COLLATE "C" NOT NULL,
     happened_at timestamptz NOT NULL,
     -- Handed to nobody else before this: the run that has it may be about to say it.
     due_at timestamptz NOT NULL
@@ -93,9 +93,9 @@ $$;
 -- Trouble that lasts: of one kind, about one provider, store or the like. It is said when it begins,
 -- each hour while it lasts, and once when it was not met for ten minutes.
 CREATE TABLE holdfast.condition (
-    name text NOT NULL,
-    subject text NOT NULL,
-    message text NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    subject text COLLATE "C" NOT NULL,
+    message text COLLATE "C" NOT NULL,
     began_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
     -- By a run that nobody watched; null until then.

@@ -92,6 +92,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 DECLARE
     earlier job;
     purse bigint;
+    taken text;
 BEGIN
     PERFORM require(open_job.job_id <> '' AND length(open_job.job_id) <= 200,
         'open_job: the job id must be 1 to 200 characters');
@@ -147,6 +148,15 @@ BEGIN
             open_job.credits, clock(), clock() + policy_interval('unsubmitted_after',
                 open_job.provider, open_job.kind, open_job.model));
     EXCEPTION WHEN unique_violation THEN
+        GET STACKED DIAGNOSTICS taken = CONSTRAINT_NAME;
+        IF taken <> 'job_pkey' THEN
+            RAISE;
+        END IF;
+        -- A transaction that sees one state only cannot see what was opened since it began.
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RAISE EXCEPTION 'job % was opened by another transaction; begin this one again',
+                quote_literal(open_job.job_id) USING ERRCODE = '40001';
+        END IF;
         -- Another account's call with the same id was faster.
         RAISE EXCEPTION 'job % was opened before with other arguments',
             quote_literal(open_job.job_id) USING ERRCODE = 'HF002';
@@ -239,7 +249,8 @@ BEGIN
     UPDATE callback SET result = 'matched', job_id = j.job_id
     WHERE result = 'unmatched' AND provider = j.provider
         AND candidates = ARRAY[mark_submitted.task_id];
-    waiting := FOUND;
+    -- A transaction that sees one state only does not see what was read since it began.
+    waiting := FOUND OR is_new AND current_setting('transaction_isolation') <> 'read committed';
 
     IF j.state IN ('created', 'submitted', 'running', 'timed_out') THEN
         UPDATE job SET

@@ -139,7 +139,8 @@ WHERE watch_until IS NOT NULL AND state NOT IN ('created', 'submitted', 'running
 -- What a run needs to know of a job to ask about it and to decide. The task is the open one that
 -- has waited longest; an answer about another may come next time.
 CREATE TYPE holdfast.work_item AS (
-    job_id text, token bigint, revision integer, provider text, model text, kind text,
+    job_id text COLLATE "C", token bigint, revision integer, provider text, model text,
+    kind text,
     state text, error_code text, endpoint text, task_id text, task_endpoint text,
     other_open_tasks integer, created_us bigint, submitting boolean, alive boolean,
     attempts integer, retriggers integer, silences integer, refusals integer,
@@ -474,7 +475,7 @@ END $$;
 
 -- When something that all hosts share was last looked after.
 CREATE TABLE holdfast.upkeep (
-    name text PRIMARY KEY,
+    name text COLLATE "C" PRIMARY KEY,
     done_at timestamptz NOT NULL
 );
 

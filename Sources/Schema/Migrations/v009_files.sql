@@ -9,12 +9,12 @@ CREATE INDEX asset_refused ON holdfast.asset (provider, refused_since)
 -- What the source of a refused file sent, kept before its address ends: digest, type and the first
 -- bytes.
 CREATE TABLE holdfast.refused_file (
-    job_id text NOT NULL,
+    job_id text COLLATE "C" NOT NULL,
     ordinal integer NOT NULL,
     found_at timestamptz NOT NULL,
-    type text NOT NULL,
+    type text COLLATE "C" NOT NULL,
     -- Of all bytes, when is_whole; else of those that were read.
-    sha256 text NOT NULL,
+    sha256 text COLLATE "C" NOT NULL,
     bytes bigint NOT NULL,
     is_whole boolean NOT NULL,
     head bytea NOT NULL CHECK (length(head) <= 65536),
@@ -23,7 +23,7 @@ CREATE TABLE holdfast.refused_file (
     -- A browser may run it, so that nobody can accept it.
     is_runnable boolean NOT NULL,
     -- Where all of it is in the quarantine store.
-    object_name text CHECK (is_whole OR object_name IS NULL),
+    object_name text COLLATE "C" CHECK (is_whole OR object_name IS NULL),
     PRIMARY KEY (job_id, ordinal),
     FOREIGN KEY (job_id, ordinal) REFERENCES holdfast.asset
 );
@@ -31,8 +31,8 @@ CREATE INDEX refused_file_kept ON holdfast.refused_file (found_at);
 
 -- Every object that was begun in the quarantine store, whatever became of it, until it is removed.
 CREATE TABLE holdfast.quarantined (
-    object_name text PRIMARY KEY,
-    job_id text NOT NULL,
+    object_name text COLLATE "C" PRIMARY KEY,
+    job_id text COLLATE "C" NOT NULL,
     ordinal integer NOT NULL,
     begun_at timestamptz NOT NULL
 );
@@ -40,11 +40,11 @@ CREATE INDEX quarantined_age ON holdfast.quarantined (begun_at);
 
 -- Refused files that a person wants delivered all the same.
 CREATE TABLE holdfast.acceptance (
-    job_id text NOT NULL,
+    job_id text COLLATE "C" NOT NULL,
     ordinal integer NOT NULL,
-    sha256 text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
-    person text NOT NULL,
-    reason text NOT NULL,
+    sha256 text COLLATE "C" NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    person text COLLATE "C" NOT NULL,
+    reason text COLLATE "C" NOT NULL,
     accepted_at timestamptz NOT NULL,
     PRIMARY KEY (job_id, ordinal),
     FOREIGN KEY (job_id, ordinal) REFERENCES holdfast.asset
@@ -52,7 +52,8 @@ CREATE TABLE holdfast.acceptance (
 
 -- What the mirrorer needs to know of a file.
 CREATE TYPE holdfast.file_item AS (
-    job_id text, ordinal integer, token bigint, provider text, account_id text, kind text,
+    job_id text COLLATE "C", ordinal integer, token bigint, provider text, account_id text,
+    kind text,
     model text, endpoint text, task_id text, source_url text, source_expires_us bigint,
     object_key text, upload_id text, sha256 text, bytes bigint,
     content_type text, attempts integer, now_us bigint, slow boolean);
@@ -212,7 +213,7 @@ END $$;
 
 -- One step of one file.
 CREATE TYPE holdfast.file_step AS (
-    job_id text, ordinal integer, token bigint,
+    job_id text COLLATE "C", ordinal integer, token bigint,
     -- begun (key and upload committed before the first byte is written; left out for a file that is
     -- in memory whole before that), complete (the same, and the digest; nothing visible yet),
     -- stored, refreshed (another URL), slow (its source is, and the lease goes on), retry,

@@ -104,7 +104,7 @@ CREATE FUNCTION holdfast.note_answers(
     run uuid, for_provider text, healthy boolean, trailing_failures integer,
     retry_after interval, clock_offset interval, failed_tasks text[] DEFAULT '{}',
     unreadable boolean DEFAULT false, status integer DEFAULT NULL, message text DEFAULT NULL,
-    key_refused boolean DEFAULT false)
+    key_refused boolean DEFAULT false, credentials text DEFAULT NULL)
 RETURNS interval
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 DECLARE
@@ -131,7 +131,7 @@ BEGIN
         p.failures := 0; p.openings := 0; p.paused_until := NULL; p.pause_reason := NULL;
         p.failed_tasks := '{}'; p.silent_since := NULL;
         p.last_error := NULL; p.last_status := NULL; p.last_error_at := NULL;
-        p.is_key_refused := false;
+        p.is_key_refused := false; p.credentials := NULL;
     END IF;
     tasks := ARRAY(SELECT DISTINCT left(md5(t), 12) FROM unnest(failed_tasks) t
         WHERE left(md5(t), 12) <> ALL (p.failed_tasks));
@@ -148,6 +148,7 @@ BEGIN
         AND (p.paused_until IS NULL OR p.paused_until <= now_ OR p.paused_until > now_ + most) THEN
         pause := least(most, interval '15 seconds' * power(2, least(p.openings, 20)));
         p.openings := p.openings + 1;
+        p.credentials := note_answers.credentials;
         p.paused_until := now_ + pause;
         p.pause_reason := CASE WHEN p.is_key_refused
             THEN format('the key is refused (%s)', coalesce(p.last_status::text, 'no status'))
@@ -159,9 +160,28 @@ BEGIN
     UPDATE provider SET failures = p.failures, openings = p.openings,
         paused_until = p.paused_until, pause_reason = p.pause_reason, failed_tasks = p.failed_tasks,
         silent_since = p.silent_since, last_error = p.last_error, last_status = p.last_status,
-        last_error_at = p.last_error_at, is_key_refused = p.is_key_refused
+        last_error_at = p.last_error_at, is_key_refused = p.is_key_refused,
+        credentials = p.credentials
     WHERE provider.provider = for_provider;
     RETURN pause;
+END $$;
+
+-- Closes the breakers that opened for other credentials than a host has now; returns whose.
+CREATE FUNCTION holdfast.close_breakers(
+    run uuid, clock_offset interval, providers text[], names text[]) RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+BEGIN
+    PERFORM act_as('run', run, clock_offset);
+    -- Nothing is locked where nothing is open.
+    IF EXISTS (SELECT FROM provider p JOIN unnest(providers, names) AS g (provider, name)
+            ON g.provider = p.provider AND g.name <> p.credentials
+            WHERE p.paused_until > clock()) THEN
+        RETURN QUERY UPDATE provider p SET failures = 0, openings = 0, paused_until = NULL,
+            pause_reason = NULL, failed_tasks = '{}', is_key_refused = false, credentials = NULL
+        FROM unnest(providers, names) AS g (provider, name)
+        WHERE g.provider = p.provider AND g.name <> p.credentials AND p.paused_until > clock()
+        RETURNING p.provider;
+    END IF;
 END $$;
 
 -- Asks again, by itself, about jobs without an answer: those that rest because nobody can read their

@@ -66,6 +66,7 @@ RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM require_read_committed();
     IF NOT pg_try_advisory_xact_lock(
         hashtextextended('holdfast.spool ' || keep_spooled_callback.spool_id, 0)) THEN
         RETURN 'busy';
@@ -173,6 +174,28 @@ BEGIN
     RETURN all_told;
 END $$;
 
+-- Secrets that are being exchanged, and when a callback was last believed for the value before: when
+-- nothing needs it any more, it can be taken out.
+CREATE TABLE holdfast.old_secret (
+    variable text COLLATE "C" NOT NULL,
+    -- The beginning of a digest, too short to guess the value by.
+    name text COLLATE "C" NOT NULL,
+    last_needed_at timestamptz NOT NULL,
+    PRIMARY KEY (variable, name)
+);
+
+CREATE FUNCTION holdfast.note_old_secrets(readings jsonb, now_ timestamptz) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    INSERT INTO old_secret AS o (variable, name, last_needed_at)
+    SELECT DISTINCT s.variable, s.name, now_
+    FROM jsonb_array_elements(readings) r,
+        jsonb_to_recordset(r -> 'old_secrets') AS s (variable text, name text)
+    ORDER BY 1, 2
+    -- Two runs at once do not wait for each other each time.
+    ON CONFLICT (variable, name) DO UPDATE SET last_needed_at = excluded.last_needed_at
+    WHERE o.last_needed_at < excluded.last_needed_at - interval '1 minute'
+$$;
+
 -- Drains a page of the inbox and counts by result. The page is read at once; where a callback of it
 -- meets an error of its own, each is read in its own protection, and that one stays unmatched with a
 -- note: a row with its id and what was wrong tells about it.
@@ -220,6 +243,9 @@ BEGIN
                     complaint;
             END;
         END LOOP;
+    END IF;
+    IF readings @? '$[*].old_secrets[*]' THEN
+        PERFORM note_old_secrets(readings, now_);
     END IF;
     RETURN QUERY SELECT t, count(*), NULL::bigint, NULL::text FROM unnest(all_told) t GROUP BY t;
 END $$;

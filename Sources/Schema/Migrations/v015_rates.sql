@@ -3,19 +3,19 @@
 -- Policies with a date: prices, and what a provider's units and our credits are worth in money. A row
 -- holds from `valid_from` until a newer one of the same scope does; the most specific scope wins.
 CREATE TABLE holdfast.dated_policy (
-    key text NOT NULL CHECK (key IN ('price', 'cost', 'unit_value', 'credit_value')),
-    provider text NOT NULL DEFAULT '',
-    kind text NOT NULL DEFAULT '',
-    model text NOT NULL DEFAULT '',
+    key text COLLATE "C" NOT NULL CHECK (key IN ('price', 'cost', 'unit_value', 'credit_value')),
+    provider text COLLATE "C" NOT NULL DEFAULT '',
+    kind text COLLATE "C" NOT NULL DEFAULT '',
+    model text COLLATE "C" NOT NULL DEFAULT '',
     -- The provider's unit that a `unit_value` is about; empty for the other keys.
-    unit text NOT NULL DEFAULT '',
+    unit text COLLATE "C" NOT NULL DEFAULT '',
     valid_from timestamptz NOT NULL,
     -- price: credits for one output; cost: units for one output; unit_value and credit_value: money.
     amount numeric NOT NULL CHECK (amount >= 0 AND amount < 1e15),
     -- What the amount counts: 'credits', a provider's unit, or a currency.
-    counts text NOT NULL CHECK (counts <> ''),
+    counts text COLLATE "C" NOT NULL CHECK (counts <> ''),
     set_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    set_by text NOT NULL DEFAULT session_user,
+    set_by text COLLATE "C" NOT NULL DEFAULT session_user,
     PRIMARY KEY (key, provider, kind, model, unit, valid_from)
 );
 

@@ -3,10 +3,10 @@
 -- One file of usage lines that somebody imported.
 CREATE TABLE holdfast.usage_import (
     import_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    provider text NOT NULL,
-    file_name text NOT NULL,
-    file_sha256 text NOT NULL,
-    actor text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
+    file_name text COLLATE "C" NOT NULL,
+    file_sha256 text COLLATE "C" NOT NULL,
+    actor text COLLATE "C" NOT NULL,
     imported_at timestamptz NOT NULL,
     lines bigint NOT NULL,
     new_lines bigint NOT NULL,
@@ -20,50 +20,52 @@ CREATE TABLE holdfast.usage_import (
 -- or a list says is believed until a bill says otherwise.
 CREATE TABLE holdfast.usage_line (
     usage_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    provider text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
     -- The provider's own name for the line, or one derived from what it says: a repetition meets it.
-    line_key text NOT NULL,
-    source text NOT NULL CHECK (source IN ('verdict', 'list', 'billing', 'import')),
+    line_key text COLLATE "C" NOT NULL,
+    source text COLLATE "C" NOT NULL CHECK (source IN ('verdict', 'list', 'billing', 'import')),
     import_id bigint REFERENCES holdfast.usage_import,
-    task_id text,
+    task_id text COLLATE "C",
     -- Our own id, where the provider repeats it.
-    job_id text,
-    model text,
-    status text CHECK (status IN ('succeeded', 'failed', 'cancelled', 'running')),
+    job_id text COLLATE "C",
+    model text COLLATE "C",
+    status text COLLATE "C" CHECK (status IN ('succeeded', 'failed', 'cancelled', 'running')),
     amount numeric NOT NULL CHECK (abs(amount) < 1e15),
-    unit text NOT NULL CHECK (unit <> ''),
+    unit text COLLATE "C" NOT NULL CHECK (unit <> ''),
     -- By how much the line changes what its task costs us: a bill takes the place of a verdict.
     booked numeric NOT NULL CHECK (abs(booked) < 1e15),
     happened_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL,
     xact xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    cluster bigint NOT NULL DEFAULT holdfast.this_cluster(),
     UNIQUE (provider, line_key)
 );
 CREATE INDEX usage_line_task ON holdfast.usage_line (provider, task_id) WHERE task_id IS NOT NULL;
+CREATE INDEX usage_line_cluster ON holdfast.usage_line (cluster);
 CREATE INDEX usage_line_recorded ON holdfast.usage_line (recorded_at, usage_id);
 CREATE INDEX usage_line_happened ON holdfast.usage_line (provider, happened_at, usage_id);
 
 -- What is left on an account at a provider, as it said or as somebody read it there.
 CREATE TABLE holdfast.provider_balance (
-    provider text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
     taken_at timestamptz NOT NULL,
     amount numeric NOT NULL CHECK (abs(amount) < 1e15),
-    unit text NOT NULL CHECK (unit <> ''),
-    source text NOT NULL CHECK (source IN ('provider', 'person')),
-    actor text NOT NULL,
+    unit text COLLATE "C" NOT NULL CHECK (unit <> ''),
+    source text COLLATE "C" NOT NULL CHECK (source IN ('provider', 'person')),
+    actor text COLLATE "C" NOT NULL,
     -- Jobs that were under way there: what they cost may have been taken off already, or not yet.
-    jobs_under_way text[] NOT NULL DEFAULT '{}',
+    jobs_under_way text[] COLLATE "C" NOT NULL DEFAULT '{}',
     PRIMARY KEY (provider, unit, taken_at)
 );
 
 -- Money that was paid in at a provider, which explains why a balance rose.
 CREATE TABLE holdfast.provider_top_up (
-    provider text NOT NULL,
-    reference text NOT NULL CHECK (reference <> ''),
+    provider text COLLATE "C" NOT NULL,
+    reference text COLLATE "C" NOT NULL CHECK (reference <> ''),
     amount numeric NOT NULL CHECK (amount > 0 AND amount < 1e15),
-    unit text NOT NULL CHECK (unit <> ''),
+    unit text COLLATE "C" NOT NULL CHECK (unit <> ''),
     happened_at timestamptz NOT NULL,
-    actor text NOT NULL,
+    actor text COLLATE "C" NOT NULL,
     PRIMARY KEY (provider, reference)
 );
 
@@ -74,8 +76,8 @@ CREATE TRIGGER usage_line_is_never_emptied BEFORE TRUNCATE ON holdfast.usage_lin
 
 -- Lines that came again under the same name with other content. What was kept first stays.
 CREATE TABLE holdfast.usage_conflict (
-    provider text NOT NULL,
-    line_key text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
+    line_key text COLLATE "C" NOT NULL,
     import_id bigint REFERENCES holdfast.usage_import,
     seen_at timestamptz NOT NULL,
     kept jsonb NOT NULL,
@@ -87,18 +89,18 @@ CREATE UNIQUE INDEX usage_conflict_once
 
 -- Which columns of a provider's file mean what, under a name.
 CREATE TABLE holdfast.usage_profile (
-    profile text PRIMARY KEY CHECK (profile <> '' AND length(profile) <= 100),
+    profile text COLLATE "C" PRIMARY KEY CHECK (profile <> '' AND length(profile) <= 100),
     options jsonb NOT NULL,
     set_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    set_by text NOT NULL DEFAULT session_user
+    set_by text COLLATE "C" NOT NULL DEFAULT session_user
 );
 
 -- How far a provider's own billing has been read.
 CREATE TABLE holdfast.usage_fetch (
-    provider text PRIMARY KEY,
+    provider text COLLATE "C" PRIMARY KEY,
     covered_until timestamptz,
     fetched_at timestamptz NOT NULL,
-    problem text
+    problem text COLLATE "C"
 );
 
 -- A cost as a provider wrote it; null when it is no plain decimal, or more than one task can cost. The
@@ -218,7 +220,7 @@ CREATE TRIGGER stray_tells_cost AFTER UPDATE ON holdfast.stray_task
 -- A line of a bill as it is offered; `ordinal` is its place in the batch.
 CREATE TYPE holdfast.usage_offer AS (
     ordinal bigint,
-    line_key text,
+    line_key text COLLATE "C",
     task_id text,
     job_id text,
     model text,

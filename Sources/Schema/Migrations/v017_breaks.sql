@@ -2,16 +2,16 @@
 
 -- The kinds of breaks. The one with the lowest rank names a break when several apply to its subject.
 CREATE TABLE holdfast.break_class (
-    class text PRIMARY KEY,
+    class text COLLATE "C" PRIMARY KEY,
     rank integer NOT NULL UNIQUE,
     -- Who loses as long as it stands: customer, us, provider, or integrity when nobody can say.
-    loses text NOT NULL CHECK (loses IN ('customer', 'us', 'provider', 'integrity')),
+    loses text COLLATE "C" NOT NULL CHECK (loses IN ('customer', 'us', 'provider', 'integrity')),
     -- The books contradict themselves: nothing of that account is mended by itself.
     is_integrity boolean NOT NULL,
     -- It breaks one of the invariants that check_invariants looks for.
     is_invariant boolean NOT NULL,
-    meaning text NOT NULL,
-    cause text NOT NULL
+    meaning text COLLATE "C" NOT NULL,
+    cause text COLLATE "C" NOT NULL
 );
 INSERT INTO holdfast.break_class VALUES
     ('seal-broken', 1, 'integrity', true, true,
@@ -135,37 +135,37 @@ INSERT INTO holdfast.break_class VALUES
 -- What the nightly run found wrong, under one identity from night to night.
 CREATE TABLE holdfast.break (
     break_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    class text NOT NULL REFERENCES holdfast.break_class,
-    subject text NOT NULL,
+    class text COLLATE "C" NOT NULL REFERENCES holdfast.break_class,
+    subject text COLLATE "C" NOT NULL,
     -- What the break is about, as far as there is one of it.
-    job_id text,
-    account_id text,
-    provider text,
-    model text,
-    task_id text,
+    job_id text COLLATE "C",
+    account_id text COLLATE "C",
+    provider text COLLATE "C",
+    model text COLLATE "C",
+    task_id text COLLATE "C",
     -- Whatever else is wrong with the same subject, in the order of precedence.
-    also text[] NOT NULL DEFAULT '{}',
+    also text[] COLLATE "C" NOT NULL DEFAULT '{}',
     -- Who loses, as long as it stands: customer, us, provider, or integrity when nobody can say.
-    loses text NOT NULL,
+    loses text COLLATE "C" NOT NULL,
     credits bigint,
     -- The provider's amount at stake, in its own unit.
     amount numeric,
-    unit text,
-    detail text NOT NULL,
-    cause text NOT NULL,
-    fix text NOT NULL,
+    unit text COLLATE "C",
+    detail text COLLATE "C" NOT NULL,
+    cause text COLLATE "C" NOT NULL,
+    fix text COLLATE "C" NOT NULL,
     -- Facts that it was found by; another fingerprint is another break.
     evidence jsonb NOT NULL,
-    fingerprint text NOT NULL,
+    fingerprint text COLLATE "C" NOT NULL,
     first_seen_at timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
     last_run uuid,
     resolved_at timestamptz,
-    resolved_by text,
-    resolution text,
+    resolved_by text COLLATE "C",
+    resolution text COLLATE "C",
     closed_at timestamptz,
     -- healed: not found any more; fixed: by us, see break_fix; resolved: by a person.
-    closed_how text CHECK (closed_how IN ('healed', 'fixed', 'resolved')),
+    closed_how text COLLATE "C" CHECK (closed_how IN ('healed', 'fixed', 'resolved')),
     CONSTRAINT break_closed_somehow CHECK ((closed_at IS NULL) = (closed_how IS NULL)),
     CONSTRAINT break_resolved_by_somebody CHECK (
         (resolved_at IS NULL) = (resolved_by IS NULL)
@@ -181,12 +181,12 @@ CREATE TABLE holdfast.break_fix (
     fix_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     break_id bigint NOT NULL REFERENCES holdfast.break,
     run_id uuid NOT NULL,
-    plan_digest text NOT NULL,
-    rule text NOT NULL,
-    action text NOT NULL,
-    outcome text NOT NULL,
+    plan_digest text COLLATE "C" NOT NULL,
+    rule text COLLATE "C" NOT NULL,
+    action text COLLATE "C" NOT NULL,
+    outcome text COLLATE "C" NOT NULL,
     credits bigint,
-    undo text,
+    undo text COLLATE "C",
     happened_at timestamptz NOT NULL
 );
 CREATE INDEX break_fix_break ON holdfast.break_fix (break_id);
@@ -211,11 +211,11 @@ CREATE TABLE holdfast.file_watch (
 -- Files whose object was not as it should be when a night looked, and could not be had again. It is
 -- about the object that the asset had then: one that is stored anew is another.
 CREATE TABLE holdfast.missing_file (
-    job_id text NOT NULL,
+    job_id text COLLATE "C" NOT NULL,
     ordinal integer NOT NULL,
     stored_at timestamptz NOT NULL,
-    finding text NOT NULL,
-    reason text NOT NULL,
+    finding text COLLATE "C" NOT NULL,
+    reason text COLLATE "C" NOT NULL,
     -- Its source has it no more, so that nobody is asked again.
     is_gone boolean NOT NULL,
     PRIMARY KEY (job_id, ordinal),

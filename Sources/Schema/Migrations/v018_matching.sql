@@ -5,7 +5,8 @@
 -- One break as it was found. The action is what a run may do about it by itself; without one, a
 -- person does what `fix` says.
 CREATE TYPE holdfast.found_break AS (
-    class text, subject text, job_id text, account_id text, provider text, model text, task_id text,
+    class text COLLATE "C", subject text COLLATE "C", job_id text, account_id text, provider text,
+    model text, task_id text,
     also text[], credits bigint, amount numeric, unit text, detail text, fix text, evidence jsonb,
     action text, moves bigint);
 

@@ -4,31 +4,37 @@
 -- belongs to no earlier day; what comes to light later is an entry of a later day.
 CREATE TABLE holdfast.business_day (
     day date PRIMARY KEY,
-    zone text NOT NULL,
+    zone text COLLATE "C" NOT NULL,
     starts_at timestamptz NOT NULL,
     ends_at timestamptz NOT NULL,
-    state text NOT NULL CHECK (state IN ('closing', 'sealed')),
+    state text COLLATE "C" NOT NULL CHECK (state IN ('closing', 'sealed')),
     -- What was committed when its close began. Of that, no entry of this day has a smaller sequence than
     -- the first of these, and none of a later day a smaller one than the second.
     seen pg_snapshot NOT NULL,
+    -- Where its close began, and the clusters that the books had been in before: what those wrote had
+    -- all been there.
+    cluster bigint NOT NULL,
+    earlier_clusters bigint[] NOT NULL,
     first_sequence bigint NOT NULL,
     next_sequence bigint NOT NULL,
     -- How far an unfinished close has come.
-    phase text NOT NULL DEFAULT 'late'
+    phase text COLLATE "C" NOT NULL DEFAULT 'late'
         CHECK (phase IN ('late', 'entries', 'usage', 'accounts', 'figures', 'counted')),
     after_at timestamptz NOT NULL DEFAULT '-infinity',
     after_id bigint NOT NULL DEFAULT 0,
-    after_account text NOT NULL DEFAULT '',
+    after_account text COLLATE "C" NOT NULL DEFAULT '',
     entries bigint NOT NULL DEFAULT 0,
     usage_lines bigint NOT NULL DEFAULT 0,
     -- SHA-256 over everything counted so far, page by page.
-    running_digest text NOT NULL DEFAULT '',
+    running_digest text COLLATE "C" NOT NULL DEFAULT '',
     -- The figures of the day, as every report gives them.
     figures jsonb,
-    previous_digest text,
-    digest text,
+    -- Which formula its digests follow, for ever.
+    formula integer NOT NULL,
+    previous_digest text COLLATE "C",
+    digest text COLLATE "C",
     run_id uuid,
-    version text NOT NULL,
+    version text COLLATE "C" NOT NULL,
     closed_at timestamptz,
     CONSTRAINT day_has_length CHECK (ends_at > starts_at),
     CONSTRAINT day_sealed_whole CHECK (state = 'closing' OR (figures IS NOT NULL
@@ -37,10 +43,17 @@ CREATE TABLE holdfast.business_day (
 -- One day is closed at a time.
 CREATE UNIQUE INDEX business_day_closing ON holdfast.business_day (state) WHERE state = 'closing';
 
+-- Whether what a transaction wrote had been committed when the close of a day began.
+CREATE FUNCTION holdfast.had_seen(d holdfast.business_day, by_cluster bigint, by_xact xid8)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN by_cluster = d.cluster THEN pg_visible_in_snapshot(by_xact, d.seen)
+        ELSE by_cluster = ANY (d.earlier_clusters) END
+$$;
+
 -- An account on a day on which it moved: what it began with, what moved, what it ended with.
 CREATE TABLE holdfast.account_day (
     day date NOT NULL REFERENCES holdfast.business_day,
-    account_id text NOT NULL,
+    account_id text COLLATE "C" NOT NULL,
     opening_available bigint NOT NULL,
     opening_held bigint NOT NULL,
     opening_spent bigint NOT NULL,
@@ -68,9 +81,9 @@ CREATE INDEX account_day_latest ON holdfast.account_day (account_id, day DESC);
 -- null where no rate is known.
 CREATE TABLE holdfast.model_day (
     day date NOT NULL REFERENCES holdfast.business_day,
-    provider text NOT NULL,
-    model text NOT NULL,
-    kind text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
+    model text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
     opened bigint NOT NULL DEFAULT 0,
     delivered bigint NOT NULL DEFAULT 0,
     failed bigint NOT NULL DEFAULT 0,
@@ -92,11 +105,11 @@ CREATE TABLE holdfast.model_day (
 -- What each provider says it charged, by unit and model, as it was booked on a day.
 CREATE TABLE holdfast.usage_day (
     day date NOT NULL REFERENCES holdfast.business_day,
-    provider text NOT NULL,
-    unit text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
+    unit text COLLATE "C" NOT NULL,
     -- Empty where no job has the task.
-    model text NOT NULL,
-    kind text NOT NULL,
+    model text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
     lines bigint NOT NULL,
     amount numeric NOT NULL,
     -- Of jobs that cost credits, are over, and that nobody paid for; and of no job at all.
@@ -110,22 +123,23 @@ CREATE TABLE holdfast.usage_day (
 CREATE TABLE holdfast.break_day (
     day date NOT NULL REFERENCES holdfast.business_day,
     break_id bigint NOT NULL REFERENCES holdfast.break,
-    status text NOT NULL CHECK (status IN ('opened', 'standing', 'healed', 'fixed', 'resolved')),
+    status text COLLATE "C" NOT NULL
+        CHECK (status IN ('opened', 'standing', 'healed', 'fixed', 'resolved')),
     age_days integer NOT NULL,
-    class text NOT NULL,
-    subject text NOT NULL,
-    job_id text,
-    account_id text,
-    provider text,
-    model text,
-    loses text NOT NULL,
+    class text COLLATE "C" NOT NULL,
+    subject text COLLATE "C" NOT NULL,
+    job_id text COLLATE "C",
+    account_id text COLLATE "C",
+    provider text COLLATE "C",
+    model text COLLATE "C",
+    loses text COLLATE "C" NOT NULL,
     credits bigint,
     amount numeric,
-    unit text,
+    unit text COLLATE "C",
     micros bigint,
-    detail text NOT NULL,
-    cause text NOT NULL,
-    fix text NOT NULL,
+    detail text COLLATE "C" NOT NULL,
+    cause text COLLATE "C" NOT NULL,
+    fix text COLLATE "C" NOT NULL,
     first_seen_at timestamptz NOT NULL,
     PRIMARY KEY (day, break_id)
 );

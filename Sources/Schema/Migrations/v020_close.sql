@@ -1,11 +1,36 @@
 -- The close of a day: its entries are counted page by page, then it is sealed and chained to the day
 -- before.
 
--- The smallest sequence of what was committed later: never looked for in the whole table.
-CREATE FUNCTION holdfast.unseen_sequence(seen pg_snapshot) RETURNS bigint
+-- The clusters that entries and usage lines were written in: one step along an index for each.
+CREATE FUNCTION holdfast.clusters() RETURNS SETOF bigint
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = holdfast, pg_temp SET enable_seqscan = off SET jit = off AS $$
-    SELECT min(t.sequence) FROM transfer t WHERE t.xact >= pg_snapshot_xmin(seen)
+    WITH RECURSIVE entries (c) AS (
+        SELECT min(t.cluster) FROM transfer t
+        UNION ALL SELECT (SELECT min(t.cluster) FROM transfer t WHERE t.cluster > e.c)
+        FROM entries e WHERE e.c IS NOT NULL
+    ), lines (c) AS (
+        SELECT min(l.cluster) FROM usage_line l
+        UNION ALL SELECT (SELECT min(l.cluster) FROM usage_line l WHERE l.cluster > e.c)
+        FROM lines e WHERE e.c IS NOT NULL
+    )
+    SELECT c FROM entries WHERE c IS NOT NULL UNION SELECT c FROM lines WHERE c IS NOT NULL
+$$;
+
+-- The clusters that the books have come to be in since the close of a day began.
+CREATE FUNCTION holdfast.later_clusters(d holdfast.business_day) RETURNS bigint[]
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT coalesce(array_agg(c), '{}') FROM clusters() c
+    WHERE c <> d.cluster AND c <> ALL (d.earlier_clusters)
+$$;
+
+-- The smallest sequence of what was committed later: never looked for in the whole table.
+CREATE FUNCTION holdfast.unseen_sequence(d holdfast.business_day) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = holdfast, pg_temp SET enable_seqscan = off SET jit = off AS $$
+    SELECT least((SELECT min(t.sequence) FROM transfer t
+            WHERE t.cluster = d.cluster AND t.xact >= pg_snapshot_xmin(d.seen)),
+        (SELECT min(t.sequence) FROM transfer t WHERE t.cluster = ANY (later_clusters(d))))
 $$;
 
 -- No entry that belongs to no day up to this one has a smaller sequence: lets what moved since be found
@@ -13,9 +38,9 @@ $$;
 CREATE FUNCTION holdfast.first_open_sequence(last holdfast.business_day) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     SELECT CASE WHEN last.day IS NULL THEN 0 ELSE coalesce(
-        (SELECT least(n.first_sequence, unseen_sequence(n.seen)) FROM business_day n
+        (SELECT least(n.first_sequence, unseen_sequence(n)) FROM business_day n
             WHERE n.day > last.day ORDER BY n.day LIMIT 1),
-        least(last.next_sequence, unseen_sequence(last.seen))) END
+        least(last.next_sequence, unseen_sequence(last))) END
 $$;
 
 -- Begins the close of the next day that is over, or goes on with one that was begun; no row when no day
@@ -54,24 +79,16 @@ BEGIN
         IF next.ends_at + interval '5 minutes' > now_ THEN
             RETURN;
         END IF;
-        INSERT INTO business_day (day, zone, starts_at, ends_at, state, seen, first_sequence,
-            next_sequence, version)
+        INSERT INTO business_day (day, zone, starts_at, ends_at, state, seen, cluster,
+            earlier_clusters, formula, first_sequence, next_sequence, version)
         SELECT next.day, zone_, next.starts_at, next.ends_at, 'closing', pg_current_snapshot(),
+            this_cluster(), coalesce((SELECT array_agg(c ORDER BY c) FROM clusters() c
+                WHERE c <> this_cluster()), '{}'), digest_formula(),
             first_open_sequence(last), coalesce((SELECT min(t.sequence) FROM transfer t
                 WHERE t.created_at >= next.ends_at), 9223372036854775807), with_version;
     END IF;
     RETURN QUERY SELECT next.day;
 END $$;
-
--- Entries, lines or accounts of one page: a fraction of a second's work. Digests are taken page by page,
--- so that another size would be another digest.
-CREATE FUNCTION holdfast.close_page() RETURNS integer LANGUAGE sql IMMUTABLE AS $$ SELECT 10000 $$;
-
-CREATE FUNCTION holdfast.digest_on(running text, page text) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN page IS NULL THEN running
-        ELSE encode(sha256(convert_to(running || E'\n' || page, 'UTF8')), 'hex') END
-$$;
 
 -- Microseconds since 1970, exactly: a double holds them to a fraction of one until the year 2100.
 CREATE FUNCTION holdfast.micros(at timestamptz) RETURNS bigint
@@ -86,21 +103,27 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = holdfast, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
-    before pg_snapshot := (SELECT b.seen FROM business_day b WHERE b.day < d.day
-        ORDER BY b.day DESC LIMIT 1);
+    before business_day;
+    -- Where the books have come to be since the day before was closed.
+    moved_to bigint[];
 BEGIN
+    SELECT * INTO before FROM business_day b WHERE b.day < d.day ORDER BY b.day DESC LIMIT 1;
+    moved_to := CASE WHEN before.cluster <> d.cluster THEN later_clusters(before) ELSE '{}' END;
     RETURN QUERY
     SELECT t.created_at, t.sequence, concat_ws(E'\t', t.transfer_id, t.kind, t.account_id,
             coalesce(t.job_id, ''), t.debit, t.credit, t.amount,
             micros(t.created_at)), t.kind, t.job_id, t.amount
     FROM transfer t
     WHERE (t.created_at, t.sequence) > (after_at, after_id) AND CASE WHEN are_late
-        THEN t.xact >= pg_snapshot_xmin(before) AND NOT pg_visible_in_snapshot(t.xact, before)
+        THEN (t.cluster = before.cluster AND t.xact >= pg_snapshot_xmin(before.seen)
+                AND NOT pg_visible_in_snapshot(t.xact, before.seen))
+            OR t.cluster = ANY (moved_to)
         ELSE true END
-        AND t.created_at >= CASE WHEN are_late OR before IS NULL THEN '-infinity' ELSE d.starts_at END
+        AND t.created_at >= CASE WHEN are_late OR before.day IS NULL THEN '-infinity'
+            ELSE d.starts_at END
         AND t.created_at < CASE WHEN are_late THEN d.starts_at ELSE d.ends_at END
-        AND pg_visible_in_snapshot(t.xact, d.seen)
-        AND NOT (are_late AND before IS NULL)
+        AND had_seen(d, t.cluster, t.xact)
+        AND NOT (are_late AND before.day IS NULL)
     ORDER BY t.created_at, t.sequence LIMIT most;
 END $$;
 
@@ -126,9 +149,9 @@ BEGIN
         -- What was written down long before it was committed is a matter of hours, not of days.
         AND l.recorded_at >= CASE WHEN before.day IS NULL THEN '-infinity'
             ELSE d.starts_at - interval '1 day' END
-        AND l.recorded_at < d.ends_at AND pg_visible_in_snapshot(l.xact, d.seen)
+        AND l.recorded_at < d.ends_at AND had_seen(d, l.cluster, l.xact)
         AND (before.day IS NULL OR l.recorded_at >= before.ends_at
-            OR NOT pg_visible_in_snapshot(l.xact, before.seen))
+            OR NOT had_seen(before, l.cluster, l.xact))
     ORDER BY l.recorded_at, l.usage_id LIMIT most;
 END $$;
 
@@ -256,9 +279,9 @@ BEGIN
         FROM (SELECT t.account_id, t.kind, t.credit, sum(t.amount) AS amount, count(*) AS entries
             FROM transfer t
             WHERE t.account_id = ANY (page) AND t.sequence >= d.first_sequence
-                AND t.created_at < d.ends_at AND pg_visible_in_snapshot(t.xact, d.seen)
+                AND t.created_at < d.ends_at AND had_seen(d, t.cluster, t.xact)
                 AND (before.day IS NULL OR t.created_at >= before.ends_at
-                    OR NOT pg_visible_in_snapshot(t.xact, before.seen))
+                    OR NOT had_seen(before, t.cluster, t.xact))
             GROUP BY t.account_id, t.kind, t.credit) k
         GROUP BY k.account_id) m
     LEFT JOIN LATERAL (SELECT c.closing_available AS available, c.closing_held AS held,
@@ -267,25 +290,6 @@ BEGIN
         ORDER BY c.day DESC LIMIT 1) o ON true;
     UPDATE business_day b SET after_account = page[cardinality(page)] WHERE b.day = d.day;
 END $$;
-
--- A page of the finished figures of accounts, each with the line that it is in the digest.
-CREATE FUNCTION holdfast.account_lines(
-    wanted date, after text, most integer, OUT lines text, OUT last text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp
--- What is in a digest is written the same way for ever, whatever the session prefers.
-SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $$
-    SELECT string_agg(a::text, E'\n' ORDER BY a.account_id), max(a.account_id)
-    FROM (SELECT a.* FROM account_day a WHERE a.day = wanted AND a.account_id > after
-        ORDER BY a.account_id LIMIT most) a
-$$;
-
-CREATE FUNCTION holdfast.count_figures(d holdfast.business_day, most integer) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-    UPDATE business_day b SET after_account = coalesce(p.last, b.after_account),
-        running_digest = digest_on(b.running_digest, p.lines),
-        phase = CASE WHEN p.last IS NULL THEN 'counted' ELSE b.phase END
-    FROM account_lines(d.day, d.after_account, most) p WHERE b.day = d.day
-$$;
 
 -- What jobs came to on a day, by model; read before the seal, because it may take a while.
 CREATE FUNCTION holdfast.day_jobs(wanted date) RETURNS jsonb
@@ -418,64 +422,6 @@ BEGIN
             AND u.kind = k.kind) c ON true
     WHERE k.day = d.day AND m.day = k.day AND m.provider = k.provider AND m.model = k.model
         AND m.kind = k.kind;
-END $$;
-
--- What a sealed day says, in one digest, chained to the day before.
-CREATE FUNCTION holdfast.digest_of(d holdfast.business_day) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp
-SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $$
-    SELECT digest_on(d.previous_digest, concat_ws(E'\n', concat_ws(E'\t', d.day, d.zone,
-        extract(epoch FROM d.starts_at), extract(epoch FROM d.ends_at), d.seen, d.entries,
-        d.usage_lines, d.running_digest, d.figures, extract(epoch FROM d.closed_at)),
-        (SELECT string_agg(m::text, E'\n' ORDER BY m.provider, m.model, m.kind)
-            FROM model_day m WHERE m.day = d.day),
-        (SELECT string_agg(u::text, E'\n' ORDER BY u.provider, u.unit, u.model, u.kind)
-            FROM usage_day u WHERE u.day = d.day),
-        (SELECT string_agg(concat_ws(E'\t', b.break_id, b.status, b.age_days, b.class, b.subject,
-                b.credits, b.amount, b.unit, b.micros, b.detail), E'\n' ORDER BY b.break_id)
-            FROM break_day b WHERE b.day = d.day)))
-$$;
-
--- Counts a page of a sealed day once more, from where the last call ended; a day that agrees ends in
--- the phase 'counted' with the running digest that it was sealed with.
-CREATE FUNCTION holdfast.recount_page(
-    wanted date, INOUT phase text, INOUT after_at text, INOUT after_id bigint,
-    INOUT after_account text, INOUT running text)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
-#variable_conflict use_variable
-DECLARE
-    d business_day;
-    page text;
-    last_at timestamptz;
-    last_id bigint;
-    last_account text;
-BEGIN
-    SELECT * INTO d FROM business_day b WHERE b.day = wanted;
-    CASE phase
-    WHEN 'late', 'entries' THEN
-        SELECT string_agg(e.line, E'\n' ORDER BY e.at, e.id), max(e.at),
-            (array_agg(e.id ORDER BY e.at DESC, e.id DESC))[1]
-        INTO page, last_at, last_id
-        FROM entries_of(d, phase = 'late', after_at::timestamptz, after_id, close_page()) e;
-    WHEN 'usage' THEN
-        SELECT string_agg(l.line, E'\n' ORDER BY l.at, l.id), max(l.at),
-            (array_agg(l.id ORDER BY l.at DESC, l.id DESC))[1]
-        INTO page, last_at, last_id
-        FROM usage_of(d, after_at::timestamptz, after_id, close_page()) l;
-    WHEN 'figures' THEN
-        SELECT l.lines, l.last INTO page, last_account
-        FROM account_lines(wanted, after_account, close_page()) l;
-    END CASE;
-    running := digest_on(running, page);
-    IF page IS NULL THEN
-        after_at := '-infinity'; after_id := 0;
-        phase := CASE phase WHEN 'late' THEN 'entries' WHEN 'entries' THEN 'usage'
-            WHEN 'usage' THEN 'figures' ELSE 'counted' END;
-    ELSE
-        after_at := coalesce(last_at::text, after_at);
-        after_id := coalesce(last_id, after_id);
-        after_account := coalesce(last_account, after_account);
-    END IF;
 END $$;
 
 -- Sealed days of the last month whose reports have not been written and told yet, the oldest first.

@@ -172,6 +172,10 @@ BEGIN
     FROM callback c
     WHERE c.callback_id > after_id AND c.callback_id <= next_id
         AND (c.result = 'unmatched' OR c.drained_at IS NULL AND c.received_at < overdue)
+        -- Its task was marked while it was read, by a transaction that could not see it.
+        AND NOT (c.result = 'unmatched' AND cardinality(c.candidates) = 1 AND EXISTS (
+            SELECT FROM task t
+            WHERE t.provider = c.provider AND t.task_id = c.candidates[1]))
     ORDER BY c.callback_id;
 END $$;
 
@@ -344,7 +348,8 @@ BEGIN
         'holdfast account statement ' || shell_word(t.account_id),
         jsonb_build_object('day', d.day, 'sequence', t.sequence), NULL::text, NULL::bigint
     FROM business_day d JOIN transfer t ON t.created_at >= d.starts_at AND t.created_at < d.ends_at
-        AND t.xact >= pg_snapshot_xmin(d.seen) AND NOT pg_visible_in_snapshot(t.xact, d.seen)
+        AND (t.cluster <> d.cluster OR t.xact >= pg_snapshot_xmin(d.seen))
+        AND NOT had_seen(d, t.cluster, t.xact)
     WHERE d.ends_at >= since
     ORDER BY 2;
 END $$;
@@ -394,7 +399,7 @@ BEGIN
         FROM transfer t
         WHERE t.account_id = ANY (page) AND t.sequence >= first_open
             AND (last.day IS NULL OR t.created_at >= last.ends_at
-                OR NOT pg_visible_in_snapshot(t.xact, last.seen))
+                OR NOT had_seen(last, t.cluster, t.xact))
         GROUP BY t.account_id
     ), stood AS (
         SELECT a.*, coalesce(c.closing_available, 0) + coalesce(s.available, 0) AS available_sum,
