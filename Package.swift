@@ -70,6 +70,7 @@ let package = Package(
         room("Jobs", ["Postgres", "Core"]),
         room("Ledger", ["Postgres", "Core"]),
         room("Disk"),
+        room("Adoption", ["Postgres", "Core"]),
         room("Reception", ["Core", "Disk", crypto]),
         room("Bills", ["Core", "Disk", crypto]),
         room("Providers", ["HTTP", "Core", crypto]),
@@ -106,7 +107,7 @@ let package = Package(
             name: "CallbackReceiver",
             dependencies: ["Core", "Postgres", "Jobs", "Reception", "Runner", arguments],
             swiftSettings: strict),
-        executable("Holdfast", night + ["Reception", "Bills"]),
+        executable("Holdfast", night + ["Reception", "Bills", "Adoption"]),
         .executableTarget(
             name: "ProviderSimulator", dependencies: [arguments, crypto, "Core"],
             swiftSettings: strict),
@@ -129,6 +130,7 @@ let package = Package(
             "StorageTests", ["Storage", "HTTP", "Disk", "Core", crypto],
             resources: [.copy("Media")]),
         tests("BillsTests", ["Bills", "Core"]),
+        tests("AdoptionTests", ["Adoption", "Postgres", "Core"], resources: [.copy("Apps")]),
         tests("ReceptionTests", ["Reception", "Jobs", "Postgres", "Core"]),
         tests(
             "RecoveryTests",

@@ -160,17 +160,20 @@ import Testing
         #expect(lines(next, .lost) == 0 && next.status == 0, "\(next.stderr)")
     }
 
-    @Test func `what could not be written to anybody is said by the next run`() async throws {
-        let line = try await scene(.lost)
+    @Test(arguments: [News.lost, .callback])
+    func `what could not be written to anybody is said by the next run`(
+        _ news: News
+    ) async throws {
+        let line = try await scene(news)
         let mute = try await Executable.run(
             "/bin/sh",
-            arguments: ["-c", "exec \"$0\" 2>/dev/full", Executable.path("storage-mirrorer")],
+            arguments: ["-c", "exec \"$0\" 2>/dev/full", Executable.path(news.command)],
             environment: line.environment())
         #expect(mute.status == 1)
         let next = try await line.run("orphan-recoverer")
-        #expect(lines(next, .lost) == 1 && next.status == 1, "\(next.stderr)")
-        let last = try await line.run("storage-mirrorer")
-        #expect(lines(last, .lost) == 0 && last.status == 0, "\(last.stderr)")
+        #expect(lines(next, news) == 1 && next.status == 1, "\(next.stderr)")
+        let last = try await line.run(news.command)
+        #expect(lines(last, news) == 0 && last.status == 0, "\(last.stderr)")
     }
 
     @Test func `two runs at once say it once, and many are folded`() async throws {

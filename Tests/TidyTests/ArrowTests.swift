@@ -21,6 +21,7 @@ import Testing
         "Providers": ["HTTP", "Core", "Crypto"],
         "Storage": ["HTTP", "Core", "Disk", "Crypto", "Glibc"],
         "Disk": ["Glibc"],
+        "Adoption": ["Core", "Postgres"],
         "Bills": ["Core", "Disk", "Crypto", "Glibc"],
         "Reception": ["Core", "Disk", "Crypto", "Glibc"],
         "Recovery": [
@@ -53,7 +54,7 @@ import Testing
         // What people do by hand touches every room; of C it sees the platform's alone.
         "Holdfast": job.union([
             "HTTP", "Jobs", "Ledger", "Providers", "Reception", "Schema", "Bills", "Storage",
-            "Closing", "BookReports", "NightAssembly", "Glibc",
+            "Closing", "BookReports", "NightAssembly", "Adoption", "Glibc",
         ]),
         "ProviderSimulator": [
             "Core", "ArgumentParser", "Crypto", "Foundation", "Glibc",

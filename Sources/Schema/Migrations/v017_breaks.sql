@@ -298,9 +298,9 @@ CREATE INDEX asset_content ON holdfast.asset (sha256) WHERE state = 'stored';
 -- Addresses (by their MD5) and contents that several jobs of a provider have had; the night looks at
 -- these alone.
 CREATE TABLE holdfast.shared_file (
-    provider text NOT NULL,
-    what text NOT NULL CHECK (what IN ('address', 'content')),
-    digest text NOT NULL,
+    provider text COLLATE "C" NOT NULL,
+    what text COLLATE "C" NOT NULL CHECK (what IN ('address', 'content')),
+    digest text COLLATE "C" NOT NULL,
     noted_at timestamptz NOT NULL,
     PRIMARY KEY (provider, what, digest)
 );

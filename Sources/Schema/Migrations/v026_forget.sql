@@ -9,9 +9,9 @@ CREATE INDEX account_address ON holdfast.account (account_id) WHERE account_id L
 
 -- The audit trail: one row each time that an account was forgotten, and what that came to.
 CREATE TABLE holdfast.forgotten_account (
-    account_id text NOT NULL REFERENCES holdfast.account,
+    account_id text COLLATE "C" NOT NULL REFERENCES holdfast.account,
     begun_at timestamptz NOT NULL,
-    person text NOT NULL,
+    person text COLLATE "C" NOT NULL,
     finished_at timestamptz,
     jobs bigint NOT NULL DEFAULT 0,
     files bigint NOT NULL DEFAULT 0,
