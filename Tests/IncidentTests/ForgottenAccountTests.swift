@@ -172,7 +172,7 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let names = ["mine", "theirs"].map { $0 + String(repeating: "0", count: 26) }
         for (job, name) in zip(["mine", "theirs"], names) {
-            FileManager.default.createFile(
+            _ = FileManager.default.createFile(
                 atPath: "\(folder)/\(name).bin", contents: Data("x".utf8))
             try line.sql(
                 "INSERT INTO holdfast.quarantined VALUES (\(name), \(job), 0, clock_timestamp())")
