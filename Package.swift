@@ -107,7 +107,7 @@ let package = Package(
             name: "CallbackReceiver",
             dependencies: ["Core", "Postgres", "Jobs", "Reception", "Runner", arguments],
             swiftSettings: strict),
-        executable("Holdfast", night + ["Reception", "Bills", "Adoption"]),
+        executable("Holdfast", night + ["Reception", "Bills", "Statements", "Adoption"]),
         .executableTarget(
             name: "ProviderSimulator", dependencies: [arguments, crypto, "Core"],
             swiftSettings: strict),

@@ -98,7 +98,7 @@ final class MappingFields {
 
     func optionalText(_ key: String) -> String? {
         guard let value = value(key) else { return nil }
-        guard let text = value.text, !text.isEmpty else {
+        guard case .string(let text) = value, !text.isEmpty else {
             problems.add(at(key), "a text is expected, and \(value.kindName) was found")
             return nil
         }
@@ -112,7 +112,7 @@ final class MappingFields {
             return []
         }
         return array.enumerated().compactMap { index, item in
-            if let text = item.text { return text }
+            if case .string(let text) = item { return text }
             problems.add(
                 "\(at(key))[\(index)]", "a text is expected, and \(item.kindName) was found")
             return nil

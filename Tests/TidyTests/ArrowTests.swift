@@ -54,7 +54,7 @@ import Testing
         // What people do by hand touches every room; of C it sees the platform's alone.
         "Holdfast": job.union([
             "HTTP", "Jobs", "Ledger", "Providers", "Reception", "Schema", "Bills", "Storage",
-            "Closing", "BookReports", "NightAssembly", "Adoption", "Glibc",
+            "Closing", "BookReports", "NightAssembly", "Statements", "Adoption", "Glibc",
         ]),
         "ProviderSimulator": [
             "Core", "ArgumentParser", "Crypto", "Foundation", "Glibc",

@@ -493,10 +493,3 @@ CREATE TABLE holdfast.policy (
     set_by text COLLATE "C" NOT NULL DEFAULT session_user,
     PRIMARY KEY (key, provider, kind, model, is_default)
 );
-
--- Jobs whose files have all come to an end while somebody else held the job or its account.
-CREATE TABLE holdfast.undelivered (
-    job_id text COLLATE "C" PRIMARY KEY REFERENCES holdfast.job,
-    held_up_since timestamptz NOT NULL,
-    reported_at timestamptz
-);

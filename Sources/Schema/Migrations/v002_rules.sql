@@ -64,6 +64,13 @@ LANGUAGE sql IMMUTABLE AS $$
         AND state <> '42501'
 $$;
 
+-- The customer's share for the files that are there: whole credits, never more than the hold.
+CREATE FUNCTION holdfast.share(credits bigint, stored integer, expected integer) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN stored >= expected THEN credits
+        ELSE floor(credits::numeric * stored / expected)::bigint END
+$$;
+
 -- The table of moves. Everything else is refused.
 CREATE FUNCTION holdfast.may_become(old_state text, new_state text, error_code text)
 RETURNS boolean

@@ -4,13 +4,6 @@
 CREATE TYPE holdfast.resolution AS (
     job_id text COLLATE "C", action text, amount bigint, cause text);
 
--- The customer's share for the files that are there: whole credits, never more than the hold.
-CREATE FUNCTION holdfast.share(credits bigint, stored integer, expected integer) RETURNS bigint
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN stored >= expected THEN credits
-        ELSE floor(credits::numeric * stored / expected)::bigint END
-$$;
-
 -- The action that a move calls for: capture, void, charge, refund or waive, and its amount; no row
 -- when no credits move. `files` counts the files stored (delivered) or named (succeeded). Where the
 -- application has named the credits, the share is one of those.

@@ -1,5 +1,12 @@
 -- Moves that nobody is waiting for, and what holds them up.
 
+-- Jobs whose files have all come to an end while somebody else held the job or its account.
+CREATE TABLE holdfast.undelivered (
+    job_id text COLLATE "C" PRIMARY KEY REFERENCES holdfast.job,
+    held_up_since timestamptz NOT NULL,
+    reported_at timestamptz
+);
+
 -- Locks for these moves the accounts whose credits they move, and then the jobs, and says which are
 -- ours now. Nothing waits for a row that somebody else holds; only for accounts, and only when
 -- `patient` is set, half a second while nothing else is held.
