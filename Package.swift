@@ -84,7 +84,7 @@ let package = Package(
         room("BookReports", ["Core", "Ledger", "Closing", "Reports"]),
         room("Statements", ["Core", "Ledger"]),
         room("Delivery", ["Core", "HTTP", "Storage", "Disk", "Statements", crypto]),
-        room("Runner", ["Core", "Postgres", logging, arguments]),
+        room("Runner", ["Core", "Postgres", "Disk", logging, arguments]),
         room(
             "Assembly",
             [

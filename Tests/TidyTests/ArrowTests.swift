@@ -33,7 +33,9 @@ import Testing
         "BookReports": ["Core", "Ledger", "Closing", "Reports"],
         "Statements": ["Core", "Ledger"],
         "Delivery": ["Core", "HTTP", "Storage", "Disk", "Statements", "Crypto", "Glibc"],
-        "Runner": ["Core", "Postgres", "Glibc", "Synchronization", "ArgumentParser", "Logging"],
+        "Runner": [
+            "Core", "Postgres", "Disk", "Glibc", "Synchronization", "ArgumentParser", "Logging",
+        ],
         "Assembly": [
             "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception", "Recovery",
             "Reports", "Runner", "Logging",
