@@ -88,7 +88,7 @@ let package = Package(
         room(
             "Assembly",
             [
-                "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception",
+                "Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers", "Storage", "Reception",
                 "Recovery", "Reports", "Runner", logging,
             ]),
         room(

@@ -83,7 +83,7 @@ import Testing
         let store: any ObjectStore =
             kind == .stub(.supabase) ? try peer.supabaseStore() : try peer.store()
         let markers = StoreMarkers(store, at: "the bucket", try Session())
-        try peer.fault("error", ["status": 503, "times": 100])
+        try peer.fault("status", ["status": 503, "times": -1])
         for ask in [
             { _ = try markers.read(Self.name) },
             { _ = try markers.writeIfAbsent(Self.name, Self.words) },

@@ -37,8 +37,8 @@ import Testing
             "Core", "Postgres", "Disk", "Glibc", "Synchronization", "ArgumentParser", "Logging",
         ],
         "Assembly": [
-            "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception", "Recovery",
-            "Reports", "Runner", "Logging",
+            "Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers", "Storage", "Reception",
+            "Recovery", "Reports", "Runner", "Logging",
         ],
         "NightAssembly": [
             "Core", "Postgres", "HTTP", "Storage", "Ledger", "Closing", "Statements", "Delivery",
