@@ -85,11 +85,11 @@ let package = Package(
         room("BookReports", ["Core", "Ledger", "Closing", "Reports"]),
         room("Statements", ["Core", "Ledger"]),
         room("Delivery", ["Core", "HTTP", "Storage", "Disk", "Statements", crypto]),
-        room("Runner", ["Core", "Postgres", logging, arguments]),
+        room("Runner", ["Core", "Postgres", "Disk", logging, arguments]),
         room(
             "Assembly",
             [
-                "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception",
+                "Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers", "Storage", "Reception",
                 "Recovery", "Reports", "Runner", logging,
             ]),
         room(

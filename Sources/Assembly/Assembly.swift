@@ -18,7 +18,8 @@ extension Wiring {
         let secret = try settings.value("HOLDFAST_CALLBACK_SECRET")
         try self.init(
             run: run, providers: providers,
-            trigger: ApplicationTrigger { try settings.value($0) },
+            trigger: run.off.contains("retrigger")
+                ? nil : ApplicationTrigger { try settings.value($0) },
             proof: CallbackProof(secret: secret, providers) { try settings.value($0) },
             spool: Spool(settings),
             wallClock: MachineClock.now, shouldStop: { StopSignal.isRaised },

@@ -12,12 +12,14 @@ package struct Run: Sendable {
     /// How long one file's transfer may take.
     package var transferLimit: Duration
     package var maxFileBytes: Int64
+    /// What a copy has off until a person sets it anew: `retrigger`, `notices`, `pings`.
+    package var off: Set<String>
 
     package init(
         runID: String, command: String, clockOffset: Duration = .zero,
         lease: Duration = .seconds(120),
         requestTimeout: Duration = .seconds(20), transferLimit: Duration = .seconds(1800),
-        maxFileBytes: Int64 = 20 << 30
+        maxFileBytes: Int64 = 20 << 30, off: Set<String> = []
     ) {
         self.runID = runID
         self.command = command
@@ -26,6 +28,7 @@ package struct Run: Sendable {
         self.requestTimeout = requestTimeout
         self.transferLimit = transferLimit
         self.maxFileBytes = maxFileBytes
+        self.off = off
     }
 }
 

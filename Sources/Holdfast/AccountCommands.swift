@@ -19,6 +19,7 @@ struct AccountCommands: ParsableCommand {
 struct AccountShow: DatabaseCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Shows the balance, the open holds and the last transfers.")
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
 

@@ -85,6 +85,7 @@ struct AccountStatementCommand: DatabaseCommand {
         commandName: "statement",
         abstract: "Shows every transfer of an account with the balances that it led to.",
         discussion: "Days are business days (policies business_zone and business_cutoff).")
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
 

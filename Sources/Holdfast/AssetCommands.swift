@@ -26,6 +26,7 @@ struct AssetList: DatabaseCommand {
 
     /// Source: AWS, "Authenticating Requests: Using Query Parameters", X-Amz-Expires.
     static let longestLink = Duration.seconds(7 * 86_400)
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
 

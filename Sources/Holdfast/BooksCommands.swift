@@ -22,6 +22,7 @@ struct BooksCommands: ParsableCommand {
 struct BooksList: DatabaseCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "Lists closed days, the newest first.")
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
     @OptionGroup var rows: ListOptions
@@ -47,6 +48,7 @@ struct BooksVerify: DatabaseCommand {
             Every entry, figure and break of a closed day is in its digest, and so is the digest of \
             the day before. Exits with 1 when a day is not what it was when it was sealed.
             """)
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
 

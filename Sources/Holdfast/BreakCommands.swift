@@ -22,6 +22,7 @@ struct BreakList: DatabaseCommand {
         discussion: """
             A break keeps its number from night to night. All flags given must hold for it.
             """)
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
 
@@ -81,6 +82,7 @@ struct BreakShow: DatabaseCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
         abstract: "Shows a break: the facts, who loses, the likely cause, and what was done.")
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
     @OptionGroup var argument: BreakArgument

@@ -21,6 +21,7 @@ struct CallbackList: DatabaseCommand {
         commandName: "list",
         abstract: "Lists callbacks, newest first.",
         discussion: "All flags given must hold for a callback.")
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
 
@@ -80,6 +81,7 @@ struct CallbackShow: DatabaseCommand {
             Secrets, signatures, prompts and signed addresses are left out, also of the body. The \
             digest is that of the body as it came.
             """)
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
     @OptionGroup var argument: CallbackArgument

@@ -8,15 +8,24 @@ import Schema
 
 /// A command that works on the database of the settings, once its schema is the expected one.
 protocol DatabaseCommand: ExecutableCommand {
+    /// Whether it may look at a copy that nobody has said yet what it is: it writes nothing and asks
+    /// nobody, or is what a person says about it.
+    static var worksInCopy: Bool { get }
     mutating func perform(
         _ context: RunContext, _ connection: borrowing Connection
     ) throws -> ExitStatus
 }
 
 extension DatabaseCommand {
+    static var worksInCopy: Bool { false }
+
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
         let connection = try Connection(context)
         try Installer.check(connection)
+        if !Self.worksInCopy {
+            try Installations.check(
+                connection, named: context.settings.value(Installations.variable))
+        }
         do {
             return try perform(context, connection)
         } catch let error as PostgresError {
@@ -48,6 +57,7 @@ extension JobRun {
         }
         var report = RunReport()
         do {
+            try MarkedPlaces(context).check(connection, needsStore: false)
             try body(record, &report)
         } catch {
             report.status = StopSignal.outranking(Entry.failure(from: error).status)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Assembly
 import Core
+import Jobs
 import Postgres
 import Runner
 import Schema
@@ -18,7 +19,7 @@ struct Setup: ExecutableCommand {
     var isDryRun: Bool { dryRun }
 
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
-        try Installation(setUp: true, isDryRun: dryRun).perform(context, reporting)
+        try Installing(setUp: true, isDryRun: dryRun).perform(context, reporting)
     }
 }
 
@@ -35,31 +36,41 @@ struct Migrate: ExecutableCommand {
     var isDryRun: Bool { dryRun }
 
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
-        try Installation(setUp: false, isDryRun: dryRun).perform(context, reporting)
+        try Installing(setUp: false, isDryRun: dryRun).perform(context, reporting)
     }
 }
 
 /// What `setup` and `migrate` have in common.
-struct Installation {
+struct Installing {
     var setUp: Bool
     var isDryRun: Bool
 
     func perform(_ context: RunContext, _ reporting: ReportingOptions) throws -> ExitStatus {
         let connection = try Connection(context)
         if isDryRun {
-            let sql = try Installer().plan(connection, setUp: setUp)
+            let sql = try Installer().plan(
+                connection, setUp: setUp,
+                installation: context.settings.value(Installations.variable))
             let text = sql
             Say.answer(context, reporting, isDryRun: true, [("sql", .string(sql))], text: text)
             return .done
         }
         let installer = Installer()
-        let report = setUp ? try installer.setUp(connection) : try installer.migrate(connection)
+        let named = try context.settings.value(Installations.variable)
+        let report =
+            setUp
+            ? try installer.setUp(connection, installation: named, actor: Person.actor)
+            : try installer.migrate(connection)
+        // The schema is needed before a person can say what a copy is.
+        let trouble = try Installations.trouble(connection, named: named)
+        if let trouble { Output.error("\(context.command): \(trouble)") }
         Say.answer(
             context, reporting, isDryRun: false,
             [
                 ("schema_version", .integer(report.version)),
                 ("applied", .array(report.applied.map { .integer($0) })),
                 ("roles_missing", .optional(report.rolesMissing)),
+                ("stopped", .optional(trouble)),
             ], text: text(of: report, at: connection.place))
         return .done
     }

@@ -38,6 +38,7 @@ struct JobList: DatabaseCommand {
         commandName: "list",
         abstract: "Lists jobs, newest first.",
         discussion: "All flags given must hold for a job.")
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
 
@@ -105,6 +106,7 @@ struct JobShow: DatabaseCommand {
             States, verdicts, tasks, files, callbacks, retriggers, transfers and the runs that \
             were at it: one line each, with the time, the kind and what happened.
             """)
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
 

@@ -15,7 +15,7 @@ struct Holdfast: ParsableCommand {
             Setup.self, Migrate.self, Doctor.self, Status.self, JobCommands.self,
             AccountCommands.self, AssetCommands.self, CallbackCommands.self, BreakCommands.self,
             BooksCommands.self, UsageCommands.self, PolicyCommands.self, ProviderCommands.self,
-            AdoptCommands.self, Classify.self,
+            AdoptCommands.self, InstallationCommands.self, Classify.self,
         ])
 
     static func main() { Entry.main(Self.self) }

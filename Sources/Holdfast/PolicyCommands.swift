@@ -58,6 +58,7 @@ struct PolicyShow: DatabaseCommand {
             before one that came with the schema, the most specific before the others. Policies \
             with a date follow: each holds until the next date of the same scope.
             """)
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
     @OptionGroup(title: "Scope") var options: ScopeOptions

@@ -14,6 +14,7 @@ struct Status: DatabaseCommand {
             Success rate and mean time to completion are about the jobs that ended within the \
             window; everything else is as of now.
             """)
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
 
@@ -27,14 +28,20 @@ struct Status: DatabaseCommand {
     ) throws -> ExitStatus {
         let queries = JobQueries(clockOffset: try context.settings.clockOffset())
         let overview = try queries.overview(connection, window: window.duration)
+        let trouble = try Installations.trouble(
+            connection, named: context.settings.value(Installations.variable))
         // A malformed key is no reason to say nothing about the jobs; doctor is about that.
         var missing: [String: [String]] = [:]
         if let registry = try? ProviderRegistry(context.settings) {
             for name in ProviderRegistry.names { missing[name] = registry.missingVariables(name) }
         }
         Say.answer(
-            context, reporting, OverviewText.members(overview, missing: missing),
-            text: OverviewText.text(overview, place: connection.place, missing: missing))
+            context, reporting,
+            OverviewText.members(overview, missing: missing) + [
+                (key: "stopped", value: .optional(trouble))
+            ],
+            text: (trouble.map { "stopped: \($0)\n\n" } ?? "")
+                + OverviewText.text(overview, place: connection.place, missing: missing))
         return .done
     }
 }

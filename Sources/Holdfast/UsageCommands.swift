@@ -24,6 +24,7 @@ struct UsageList: DatabaseCommand {
             The amount is what the line says; booked is by how much it changes what its task \
             costs: a bill takes the place of what a verdict said.
             """)
+    static let worksInCopy = true
 
     @OptionGroup(title: "Reporting") var reporting: ReportingOptions
 

@@ -121,8 +121,9 @@ package struct PolicyKey: Equatable, Sendable {
             "list_every", .duration(mayBeZero: false), .provider,
             "how often a provider's list of tasks is read"),
         .init(
-            "strays", .choice(["report", "ignore"]), .provider,
-            "tasks that no job knows; ignore where others use the same account"),
+            "strays", .choice(["report", "ours", "ignore"]), .provider,
+            "tasks that no job knows; ours: those alone that bear our own id or tag; ignore where "
+                + "others use the same account"),
         .init("notify", .choice(["off", "on"]), .anything, "NOTIFY holdfast_job on every move"),
         .init("currency", .currency, .installation, "the currency of all money in the books"),
         .init(

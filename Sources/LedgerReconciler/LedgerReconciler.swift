@@ -48,6 +48,8 @@ struct LedgerReconciler: JobCommand {
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
         let (common, day, apply) = (common, day, apply)
         return try JobFrame.perform(context, common) { connection, job in
+            try MarkedPlaces(context).check(
+                connection, needsStore: false, isDryRun: common.dryRun)
             var problem: RunReport.Problem?
             if !common.dryRun {
                 try NightUsage.fetch(context, connection, job.run)

@@ -30,7 +30,7 @@ package enum NightReports {
             let reports = PublishedReports(day: day)
             let night = try NightReport.publish(
                 context, pages, published: try reports.digests(connection),
-                tells: day == owed.last)
+                tells: day == owed.last && !run.off.contains("notices"))
             night.add(to: &report)
             try reports.note(connection, renderer: ReportFile.renderer, night.published)
             // A report that differs is named once: nothing comes of saying it each night.

@@ -29,14 +29,18 @@ struct OrphanRecoverer: MinutelyCommand {
         return try JobFrame.perform(context, common, jobIDs: minutely.jobs) { connection, job in
             let wiring = try Wiring(context, job.run)
             try wiring.check(selection)
+            let places = MarkedPlaces(context)
+            if isDryRun { try places.check(connection, needsStore: false, isDryRun: true) }
             if isDryRun { return try Rehearsal.recover(connection, wiring, selection) }
             let deadline = ContinuousClock.now + selection.timeBudget
             var report = RunReport()
             if job.hasWork || !selection.jobIDs.isEmpty {
+                try places.check(connection, needsStore: false)
                 report = try OrphanRecovery.run(connection, wiring, selection)
             }
             let lists = try OrphanRecovery.dueLists(connection, wiring, selection)
             if !lists.isEmpty {
+                try places.check(connection, needsStore: false)
                 report.merge(
                     try OrphanRecovery.readLists(connection, wiring, of: lists, until: deadline))
             }

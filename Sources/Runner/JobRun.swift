@@ -35,7 +35,8 @@ package struct JobRun: Sendable {
                 LEFT JOIN LATERAL (
                     SELECT * FROM holdfast.begin_run(\(context.runID)::uuid, \(context.command),
                         \(hostName), \(Int(getpid()))::integer, \(Version.current),
-                        \(offset)::interval)
+                        \(offset)::interval,
+                        \(try context.settings.value("HOLDFAST_INSTALLATION")))
                     WHERE v.fits
                 ) b ON true
                 """
@@ -43,6 +44,9 @@ package struct JobRun: Sendable {
         } catch let error as PostgresError where error.sqlState == "HF012" {
             // Another clock offset is at work; the message names both.
             throw Failure(.configuration, code: "clock_offset", error.message)
+        } catch let error as PostgresError where error.sqlState == "HF030" {
+            // A copy, or not the database that the settings mean; the message names both sides.
+            throw Failure(.configuration, code: "installation_copied", error.message)
         } catch let error as PostgresError
             where ["3F000", "42P01", "42883", "42703"].contains(error.sqlState)
         {
@@ -61,7 +65,8 @@ package struct JobRun: Sendable {
                 lease: try row.duration("lease_us"),
                 requestTimeout: try row.duration("request_timeout_us"),
                 transferLimit: try row.duration("transfer_limit_us"),
-                maxFileBytes: try row.int64("max_file_bytes")),
+                maxFileBytes: try row.int64("max_file_bytes"),
+                off: Set(try row.texts("off"))),
             hasWork: try row.bool("work"), hasCallbacks: try row.bool("callbacks"), news: news)
     }
 
@@ -71,6 +76,12 @@ package struct JobRun: Sendable {
         checkSchema: (borrowing Connection) throws -> Void
     ) throws -> JobRun {
         try checkSchema(connection)
+        let named = try context.settings.value("HOLDFAST_INSTALLATION")
+        if let trouble = try connection.query(
+            "SELECT holdfast.installation_trouble(\(named)) AS trouble"
+        ).single().optionalText("trouble") {
+            throw Failure(.configuration, code: "installation_copied", trouble)
+        }
         return JobRun(
             run: Run(
                 runID: context.runID, command: context.command,

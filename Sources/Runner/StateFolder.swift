@@ -12,7 +12,9 @@ package struct StateFolder: Sendable {
     private static let usual = "/var/lib/holdfast"
     private static let fileLimitBytes = 16_384
 
-    /// Where the files are, below the folder that was named.
+    /// The folder that was named, or the usual one.
+    package let root: String
+    /// Where the files are, below that.
     private let path: String
     /// Tells installations apart that share the folder.
     private let installation: String
@@ -30,6 +32,7 @@ package struct StateFolder: Sendable {
         guard stat(root, &status) == 0, status.st_mode & S_IFMT == S_IFDIR,
             isNamed || status.st_uid == geteuid(), access(root, W_OK | X_OK) == 0
         else { return nil }
+        self.root = root
         path = root + "/conditions"
         mkdir(path, 0o700)
         installation = Self.digest(

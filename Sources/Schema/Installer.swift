@@ -14,7 +14,13 @@ package struct Installer: Sendable {
     package init() {}
 
     /// Creates roles and schema where they are missing and applies all migrations.
-    package func setUp(_ connection: borrowing Connection) throws -> Report {
+    ///
+    /// - Parameters:
+    ///   - installation: The name that the installation gets if it has none yet; its database's if nil.
+    ///   - actor: Who does it, for the audit trail.
+    package func setUp(
+        _ connection: borrowing Connection, installation: String? = nil, actor: String = "setup"
+    ) throws -> Report {
         var rolesMissing: String?
         do {
             try connection.transaction { try connection.script(Roles.create) }
@@ -25,6 +31,8 @@ package struct Installer: Sendable {
         }
         var report = try allowed(connection) { try apply(connection, createSchema: true) }
         report.rolesMissing = rolesMissing
+        try connection.execute(
+            "SELECT holdfast.set_up_installation(\(installation), \(actor))")
         return report
     }
 
@@ -66,7 +74,9 @@ package struct Installer: Sendable {
     }
 
     /// The SQL that `setUp` or `migrate` would run now, for a person to read or to run.
-    package func plan(_ connection: borrowing Connection, setUp: Bool) throws -> String {
+    package func plan(
+        _ connection: borrowing Connection, setUp: Bool, installation: String? = nil
+    ) throws -> String {
         let version = try Self.version(connection) ?? 0
         guard setUp || version > 0 else { throw Self.missing }
         var parts: [String] = []
@@ -87,6 +97,10 @@ package struct Installer: Sendable {
             parts.append(Migration.rights.sql)
         }
         parts.append(Rights.moveSequences)
+        if setUp {
+            let name = installation.map { "'" + $0.replacing("'", with: "''") + "'" } ?? "NULL"
+            parts.append("SELECT holdfast.set_up_installation(\(name), current_user);")
+        }
         parts.append("COMMIT;")
         return parts.joined(separator: "\n\n")
     }

@@ -58,6 +58,15 @@ package enum StorageLocation: Equatable, Sendable {
         }
     }
 
+    /// Names the place as no other is named, its prefix included; nothing secret.
+    package var key: String {
+        switch self {
+        case .folder(let path): "file://" + path
+        case .s3(let location): "\(location.words), prefix /\(location.prefix)"
+        case .supabase(let location): "\(location.words), prefix /\(location.prefix)"
+        }
+    }
+
     private static func signer(
         _ location: S3Location, _ variable: (String) throws(Failure) -> String?
     ) throws(Failure) -> SigV4 {

@@ -31,8 +31,11 @@ struct StorageMirrorer: MinutelyCommand {
             wiring.showProgress(context, reporting)
             try wiring.check(selection)
             let target = try MirrorTarget(context.settings, isDryRun: isDryRun || !job.hasWork)
+            let places = MarkedPlaces(context)
+            if isDryRun { try places.check(connection, needsStore: false, isDryRun: true) }
             if isDryRun { return try Rehearsal.mirror(connection, wiring, selection) }
             guard job.hasWork || !selection.jobIDs.isEmpty else { return RunReport() }
+            try places.check(connection, needsStore: true)
             var report = try LeftDeliveries.run(connection, wiring)
             report.merge(try StorageMirror(wiring, target, selection).run(connection))
             report.merge(try LeftDeliveries.run(connection, wiring, isLast: true))

@@ -27,6 +27,8 @@ struct StuckSweeper: MinutelyCommand {
         return try JobFrame.perform(context, common, jobIDs: minutely.jobs) { connection, job in
             let wiring = try Wiring(context, job.run)
             try wiring.check(selection)
+            let places = MarkedPlaces(context)
+            if isDryRun { try places.check(connection, needsStore: false, isDryRun: true) }
             if isDryRun { return try Rehearsal.sweep(connection, wiring, selection) }
             guard
                 job.hasWork || job.hasCallbacks || wiring.hasSpooled
@@ -34,6 +36,7 @@ struct StuckSweeper: MinutelyCommand {
             else {
                 return RunReport()
             }
+            try places.check(connection, needsStore: false)
             return try StuckSweep.run(connection, wiring, selection)
         }
     }

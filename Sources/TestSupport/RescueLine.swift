@@ -19,6 +19,9 @@ package final class RescueLine: Sendable {
         name: "holdfast", digest: digest
     ) { connection in
         _ = try Installer().setUp(connection)
+        // Each copy of it is an installation of its own: its first run writes that down.
+        try connection.script(
+            "DELETE FROM holdfast.installation_event; DELETE FROM holdfast.installation")
         if let sabotage { try connection.script(sabotage) }
     }
 

@@ -53,6 +53,36 @@ package final class ScratchDatabase: Sendable {
         url = try cluster.url(database: name)
     }
 
+    /// A copy of another one, as `CREATE DATABASE ... TEMPLATE` makes it.
+    package init(copying other: ScratchDatabase) throws {
+        cluster = other.cluster
+        name = "scratch_" + RunID.make().filter { $0 != "-" }
+        url = try cluster.url(database: name)
+        try cluster.connect().execute(
+            """
+            CREATE DATABASE \(raw: name) TEMPLATE \(raw: other.name) STRATEGY file_copy
+            """)
+    }
+
+    /// A copy of another one, as `pg_dump` and `pg_restore` make it.
+    package init(restoring other: ScratchDatabase) throws {
+        cluster = other.cluster
+        name = "scratch_" + RunID.make().filter { $0 != "-" }
+        url = try cluster.url(database: name)
+        let admin = try cluster.connect()
+        try admin.execute("CREATE DATABASE \(raw: name) TEMPLATE template0")
+        let tools = try admin.query("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+            .single().text("setting")
+        let file = NSTemporaryDirectory() + "holdfast-dump-" + RunID.make()
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        for (tool, arguments) in [
+            ("pg_dump", ["-Fc", "-f", file, other.url]), ("pg_restore", ["-d", url, file]),
+        ] {
+            let run = try Executable.runBlocking("\(tools)/\(tool)", arguments: arguments)
+            guard run.status == 0 else { throw TestSupportError("\(tool): \(run.stderr)") }
+        }
+    }
+
     deinit {
         Self.unwanted.withLock { unwanted in
             unwanted.append(name)

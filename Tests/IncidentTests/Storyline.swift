@@ -118,10 +118,12 @@ extension RescueLine {
         try value("SELECT encode(sha256(\(bytes)::bytea), 'hex')")
     }
 
-    /// Everything below the storage folder that is not a folder, hidden or not.
+    /// Everything below the storage folder that is not a folder, hidden or not, but for the markers
+    /// of the installation.
     func storedFiles() -> [String] {
         let all = FileManager.default.enumerator(atPath: assets)?.compactMap { $0 as? String } ?? []
         return all.filter { path in
+            guard !path.hasPrefix(".holdfast/") else { return false }
             let attributes = try? FileManager.default.attributesOfItem(atPath: assets + "/" + path)
             return attributes?[.type] as? FileAttributeType != .typeDirectory
         }.sorted()

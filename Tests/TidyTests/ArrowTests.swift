@@ -34,10 +34,12 @@ import Testing
         "BookReports": ["Core", "Ledger", "Closing", "Reports"],
         "Statements": ["Core", "Ledger"],
         "Delivery": ["Core", "HTTP", "Storage", "Disk", "Statements", "Crypto", "Glibc"],
-        "Runner": ["Core", "Postgres", "Glibc", "Synchronization", "ArgumentParser", "Logging"],
+        "Runner": [
+            "Core", "Postgres", "Disk", "Glibc", "Synchronization", "ArgumentParser", "Logging",
+        ],
         "Assembly": [
-            "Core", "Postgres", "HTTP", "Schema", "Providers", "Storage", "Reception", "Recovery",
-            "Reports", "Runner", "Logging",
+            "Core", "Postgres", "HTTP", "Schema", "Jobs", "Providers", "Storage", "Reception",
+            "Recovery", "Reports", "Runner", "Logging",
         ],
         "NightAssembly": [
             "Core", "Postgres", "HTTP", "Storage", "Ledger", "Closing", "Statements", "Delivery",

@@ -264,6 +264,8 @@ CREATE TABLE holdfast.stray_task (
     first_seen_at timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
     reported_at timestamptz,
+    -- It bears our own id or a callback address with our tag.
+    is_ours boolean NOT NULL DEFAULT false,
     PRIMARY KEY (provider, task_id)
 );
 CREATE INDEX stray_task_untold ON holdfast.stray_task (first_seen_at) WHERE reported_at IS NULL;

@@ -29,12 +29,15 @@ BEGIN
 END $$;
 
 -- Starts a run: takes one of the places of its command, and says whether anything is to do, so
--- that an idle minute ends after two statements. `started` is false when all places are taken.
+-- that an idle minute ends after two statements. `started` is false when all places are taken. A copy
+-- of a database, and one that the settings do not mean, is refused before anything is written;
+-- `installation` is the name that the settings give, `off` what a copy has off.
 CREATE FUNCTION holdfast.begin_run(
     run uuid, command text, host text, pid integer, version text, clock_offset interval,
+    installation text DEFAULT NULL,
     OUT started boolean, OUT work boolean, OUT callbacks boolean, OUT lease_us bigint,
     OUT request_timeout_us bigint, OUT transfer_limit_us bigint, OUT max_file_bytes bigint,
-    OUT news jsonb)
+    OUT news jsonb, OUT off text[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -43,6 +46,7 @@ DECLARE
     taken integer;
     now_ timestamptz;
 BEGIN
+    PERFORM refuse_copy(begin_run.installation);
     PERFORM act_as(begin_run.command, run, clock_offset);
     PERFORM refuse_other_offset(clock_offset);
     now_ := clock();
@@ -67,6 +71,11 @@ BEGIN
     END IF;
     INSERT INTO run (run_id, command, host, pid, version, started_at)
     VALUES (run, begin_run.command, begin_run.host, begin_run.pid, begin_run.version, now_);
+    SELECT i.off INTO off FROM installation i;
+    IF NOT FOUND THEN
+        PERFORM set_up_installation(begin_run.installation, begin_run.command);
+        off := '{}';
+    END IF;
     IF begin_run.command NOT LIKE 'holdfast %' THEN
         IF EXISTS (SELECT FROM condition) THEN
             PERFORM end_conditions(now_);

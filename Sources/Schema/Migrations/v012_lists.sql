@@ -85,9 +85,9 @@ BEGIN
             CONTINUE WHEN coalesce(one.created_at < (SELECT min(o.first_used_at) FROM offer o
                 WHERE o.provider = for_provider) - interval '1 second', list.walks = 0);
             INSERT INTO stray_task AS s (provider, task_id, endpoint, state, cost_amount, cost_unit,
-                created_at, first_seen_at, last_seen_at)
+                created_at, first_seen_at, last_seen_at, is_ours)
             VALUES (for_provider, one.task_id, for_endpoint, one.state, one.cost_amount,
-                one.cost_unit, one.created_at, now_, now_)
+                one.cost_unit, one.created_at, now_, now_, one.job_id IS NOT NULL)
             ON CONFLICT (provider, task_id) DO UPDATE SET state = excluded.state,
                 cost_amount = coalesce(excluded.cost_amount, s.cost_amount),
                 cost_unit = coalesce(excluded.cost_unit, s.cost_unit), last_seen_at = now_;
@@ -155,7 +155,8 @@ BEGIN
     UPDATE stray_task s SET reported_at = now_
     FROM (SELECT f.provider, f.task_id FROM stray_task f
         WHERE f.reported_at IS NULL AND f.first_seen_at <= now_ - interval '15 minutes'
-            AND policy_value('strays', f.provider) = 'report'
+            AND policy_value('strays', f.provider) IN ('report',
+                CASE WHEN f.is_ours THEN 'ours' END)
         LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED) f
     WHERE s.provider = f.provider AND s.task_id = f.task_id
     RETURNING s.provider, s.task_id, s.state,

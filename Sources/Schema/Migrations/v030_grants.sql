@@ -58,6 +58,8 @@ BEGIN
             holdfast.unknown_submissions(
                 text[], text[], text[], integer, text[], text[], timestamptz),
             holdfast.digest_of(holdfast.business_day),
+            holdfast.server_identity(), holdfast.installation_trouble(text),
+            holdfast.count_copied(),
             holdfast.recount_page(date, text, text, bigint, text, text)
             TO holdfast_report;
     END IF;

@@ -27,7 +27,7 @@ extension StoreProblem {
             failure: Failure(
                 .unavailable, code: "storage_unavailable",
                 "cannot \(action) in \(place): \(error.message); the next run tries again"),
-            mayPass: error.code != .tls && error.code != .badURL)
+            mayPass: ![.tls, .badURL, .stopped].contains(error.code))
     }
 
     /// An answer that says yes and lacks what it should have.

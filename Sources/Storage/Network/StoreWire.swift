@@ -53,7 +53,7 @@ final class StoreWire {
 
     /// Reads what is at an address into a sink.
     func download(
-        _ action: String, into sink: DigestSink, _ request: @escaping () -> Request,
+        _ action: String, into sink: some ObjectSink, _ request: @escaping () -> Request,
         then: @escaping (Answer) -> Void
     ) {
         retry(
@@ -101,12 +101,17 @@ final class StoreWire {
     }
 }
 
+/// Takes an object, and keeps the words of an error.
+protocol ObjectSink: DownloadSink {
+    /// What came with another status than 200, as much of it as is of use.
+    var words: [UInt8] { get }
+}
+
 /// Hashes an object that passes, and keeps the words of an error.
-final class DigestSink: DownloadSink {
+final class DigestSink: ObjectSink {
     private var hash = SHA256()
     private var bytes = 0
     private var isObject = false
-    /// What came with another status than 200, as much of it as is of use.
     private(set) var words: [UInt8] = []
     private let progress: (Int) -> Void
 

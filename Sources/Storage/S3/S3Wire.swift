@@ -78,6 +78,16 @@ struct S3Wire {
         }
     }
 
+    /// Reads what is at a marker's name.
+    func readMarker(
+        _ name: MarkerName, isSilence: @escaping (String) -> Bool,
+        then: @escaping (Result<Marker, Failure>) -> Void
+    ) {
+        let operation = S3Operation(
+            action: "read \(name)", method: "GET", name: location.name(name.path))
+        wire.marker(name, isSilence: isSilence, { request(operation) }, then: then)
+    }
+
     /// A link that anybody may read the object by until it expires.
     func link(_ name: String, expires: Duration) -> String {
         let path = location.path(name)

@@ -14,7 +14,7 @@ package struct SupabaseStore: ObjectStore {
         self.serviceKey = serviceKey
     }
 
-    private func site(_ session: Session) -> SupabaseSite {
+    func site(_ session: Session) -> SupabaseSite {
         SupabaseSite(location, serviceKey: serviceKey, session)
     }
 
