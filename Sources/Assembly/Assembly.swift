@@ -25,6 +25,7 @@ extension Wiring {
             wallClock: MachineClock.now, shouldStop: { StopSignal.isRaised },
             tell: { log.debug("\($0)") })
         version = Version.current
+        rewinds = RewindWatch(context, run)
         progress = { news in
             if case .ended(let file) = news { log.debug("\(ProgressText.line(file))") }
         }

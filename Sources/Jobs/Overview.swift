@@ -27,6 +27,8 @@ package struct Overview: Sendable {
     package var refusedFiles: [RefusedCount] = []
     package var callbacksUndrained = 0
     package var oldestCallback: Instant?
+    /// Lost commits that jobs are still held back for.
+    package var rewinds: [RewindSummary] = []
     package var providers: [ProviderState] = []
     package var runs: [LastRun] = []
 
@@ -112,6 +114,8 @@ extension JobQueries {
             try files(connection, &overview)
             overview.slowFiles = try slowFiles(connection)
             overview.refusedFiles = try refusedFiles(connection)
+            overview.rewinds = try RewindQueries(clockOffset: clockOffset).list(
+                connection, most: 10, onlyOpen: true)
             overview.providers = try providers(connection)
             overview.runs = try lastRuns(connection)
             return overview

@@ -23,6 +23,8 @@ package struct Wiring: Sendable {
     package var tell: @Sendable (String) -> Void
     /// The version of this program: another one may read what this one could not.
     package var version = ""
+    /// Tells whether the database has lost commits.
+    package var rewinds: RewindWatch
     /// How files come along, for whoever watches.
     package var progress: @Sendable (FileProgress) -> Void = { _ in }
 
@@ -34,6 +36,7 @@ package struct Wiring: Sendable {
         tell: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.run = run
+        rewinds = RewindWatch(run, host: "") { [] }
         self.providers = providers
         self.trigger = trigger
         self.callbackSecret = callbackSecret

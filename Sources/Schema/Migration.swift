@@ -28,6 +28,7 @@ package struct Migration: Sendable {
         Migration(20, "close", PackageResources.v020_close_sql),
         Migration(21, "both_ways", PackageResources.v021_both_ways_sql),
         Migration(22, "fixes", PackageResources.v022_fixes_sql),
+        Migration(24, "rewind", PackageResources.v024_rewind_sql),
         Migration(30, "grants", PackageResources.v030_grants_sql),
     ]
 

@@ -26,12 +26,12 @@ extension S3Peer {
         package var id: String
     }
 
-    /// Every object, sorted by key.
+    /// Every object but the marks and markers of runs, sorted by key.
     package func objects() throws -> [Listed] {
         let found = isStub ? try state()["objects"] : try ask("objects")
         return try Self.list(found).map {
             Listed(key: try Self.text($0, "key"), size: Self.size($0))
-        }
+        }.filter { !$0.key.contains(".holdfast/") }
     }
 
     /// An object with its bytes' digest, or nil when there is none.

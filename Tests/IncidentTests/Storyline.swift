@@ -121,7 +121,8 @@ extension RescueLine {
     /// Everything below the storage folder that is not a folder, hidden or not.
     func storedFiles() -> [String] {
         let all = FileManager.default.enumerator(atPath: assets)?.compactMap { $0 as? String } ?? []
-        return all.filter { path in
+        // Marks and markers are no files of jobs.
+        return all.filter { !$0.hasPrefix(".holdfast") }.filter { path in
             let attributes = try? FileManager.default.attributesOfItem(atPath: assets + "/" + path)
             return attributes?[.type] as? FileAttributeType != .typeDirectory
         }.sorted()

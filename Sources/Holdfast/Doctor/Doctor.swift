@@ -40,6 +40,7 @@ struct Doctor: ExecutableCommand {
             let connection = try Connection(context)
             checks.ok("database", "\(connection.place) answers")
             checks.database(connection, context.settings, providers)
+            checks.rewinds(connection, context)
         } catch {
             checks.fail("database", Entry.failure(from: error))
             checks.warn(

@@ -260,6 +260,7 @@ DECLARE
     j job;
 BEGIN
     SELECT * INTO j FROM job WHERE job_id = wanted FOR NO KEY UPDATE;
+    PERFORM let_go(ARRAY[wanted], 'told');
     IF is_task_id(told_task) THEN
         INSERT INTO task (provider, task_id, job_id, endpoint, created_at)
         VALUES (j.provider, told_task, j.job_id, j.endpoint, clock()) ON CONFLICT DO NOTHING;

@@ -54,6 +54,7 @@ BEGIN
             holdfast.match_callbacks(bigint, integer), holdfast.match_accounts(text, integer),
             holdfast.match_rest(timestamptz), holdfast.answered_breaks(jsonb),
             holdfast.way_out(text, text), holdfast.shell_word(text),
+            holdfast.unknown_objects(text[], text[], integer[]),
             holdfast.unknown_submissions(
                 text[], text[], text[], integer, text[], text[], timestamptz),
             holdfast.digest_of(holdfast.business_day),
