@@ -32,6 +32,7 @@ extension Wiring {
             else { return nil }
             return fresh
         }
+        rewinds = RewindWatch(context, run)
         progress = { news in
             if case .ended(let file) = news { log.debug("\(ProgressText.line(file))") }
         }

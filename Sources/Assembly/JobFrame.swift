@@ -56,6 +56,10 @@ package enum JobFrame {
         let voice = Voice(context, common, job)
         let ending = Ending(context: context, job: job, voice: voice)
         voice.sayWhatIsOver()
+        var noticed = RunReport()
+        let rewinds = RewindWatch(context, job.run)
+        var start =
+            job.hasWork || job.hasCallbacks ? try? rewinds.begin(connection, &noticed) : nil
         var result: Result
         do {
             result = try body(connection, job)
@@ -63,6 +67,12 @@ package enum JobFrame {
             throw ending.abort(connection, Entry.failure(from: error))
         }
         result.run.add(news: job.news)
+        if result.run.hasWritten {
+            // A connection that is gone by now is met at once by the end of the run.
+            if start == nil { start = try? rewinds.begin(connection, &noticed) }
+            if let start { try? rewinds.leave(connection, start) }
+        }
+        for problem in noticed.problems { result.run.add(problem, status: noticed.status) }
         result.run.status = StopSignal.outranking(result.run.status)
         let untold = ending.finish(connection, &result.run)
         let summary = RunSummary(context, result.run, isDryRun: false)

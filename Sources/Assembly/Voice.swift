@@ -60,7 +60,8 @@ struct Voice {
 
     /// Codes of what lasts from run to run; everything else is an event.
     private static let conditions: Set<String> = [
-        "breaker_open", "callbacks_refused", "credentials_refused", "host_trouble", "spool_newer",
+        "breaker_open", "callbacks_refused", "credentials_refused", "host_trouble",
+        "marks_unreadable", "spool_newer",
         "unreadable", "webhook_keys_unavailable",
     ]
 

@@ -116,7 +116,8 @@ struct AssetVerify: DatabaseCommand {
         abstract: "Reads stored objects back and compares them with the database.",
         discussion: """
             Size and SHA-256 of each must be those that were recorded when it was stored. Without \
-            flags it looks at 100 files chosen by chance. It writes nothing.
+            flags it looks at 100 files chosen by chance. It writes nothing. With --orphans it goes \
+            the other way: through the list of the store, for objects that no row knows.
             """)
 
     static let sampleFiles = 100
@@ -136,12 +137,25 @@ struct AssetVerify: DatabaseCommand {
     @Flag(name: .customLong("all"), help: "All files.")
     var isAll = false
 
+    @Flag(name: .customLong("orphans"), help: "Objects in the store that no row knows.")
+    var wantsOrphans = false
+
+    @Option(
+        help: ArgumentHelp("With --orphans: only names behind this one.", valueName: "name"))
+    var after: String?
+
     @Option(
         help: ArgumentHelp("Only files stored within this time.", valueName: "duration"),
         transform: { try DurationFlag("--since", $0) })
     var since: DurationFlag?
 
     mutating func validate() throws {
+        if wantsOrphans, isAll || sample != nil || since != nil || !jobIDs.isEmpty {
+            throw ValidationError(
+                "--orphans is about objects of no job; leave --all, --sample, --since and --job out"
+            )
+        }
+        if after != nil, !wantsOrphans { throw ValidationError("--after goes with --orphans") }
         if isAll && sample != nil {
             throw ValidationError("--all and --sample exclude each other; leave one out")
         }
@@ -157,6 +171,9 @@ struct AssetVerify: DatabaseCommand {
     ) throws -> ExitStatus {
         let offset = try context.settings.clockOffset()
         try JobQueries(clockOffset: offset).requireJobs(connection, jobIDs)
+        if wantsOrphans {
+            return try AssetOrphans.perform(context, reporting, connection, after: after)
+        }
         let target = try MirrorTarget(context.settings, isDryRun: true)
         let files = StoredFiles(jobIDs: jobIDs, since: since?.duration, clockOffset: offset)
         let most = isAll || (sample == nil && !jobIDs.isEmpty) ? nil : sample ?? Self.sampleFiles

@@ -13,7 +13,8 @@ struct Holdfast: ParsableCommand {
         version: Version.current,
         subcommands: [
             Setup.self, Migrate.self, Doctor.self, Status.self, JobCommands.self,
-            AccountCommands.self, AssetCommands.self, CallbackCommands.self, BreakCommands.self,
+            AccountCommands.self, AssetCommands.self, RewindCommands.self, CallbackCommands.self,
+            BreakCommands.self,
             BooksCommands.self, UsageCommands.self, PolicyCommands.self, ProviderCommands.self,
             AdoptCommands.self, InstallationCommands.self, Classify.self,
         ])

@@ -29,6 +29,8 @@ package struct Overview: Sendable {
     package var conditions: [Conditions.Standing] = []
     package var callbacksUndrained = 0
     package var oldestCallback: Instant?
+    /// Lost commits that jobs are still held back for.
+    package var rewinds: [RewindSummary] = []
     package var providers: [ProviderState] = []
     package var runs: [LastRun] = []
 
@@ -117,6 +119,8 @@ extension JobQueries {
             overview.refusedFiles = try refusedFiles(connection)
             overview.heldUp = try HeldUpAccount.all(connection, clockOffset: clockOffset)
             overview.conditions = try Conditions.all(connection)
+            overview.rewinds = try RewindQueries(clockOffset: clockOffset).list(
+                connection, most: 10, onlyOpen: true)
             overview.providers = try providers(connection)
             overview.runs = try lastRuns(connection)
             return overview

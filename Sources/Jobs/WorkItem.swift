@@ -44,6 +44,10 @@ package struct WorkItem: Equatable, Sendable {
     package var voidsOnSilence: Bool
     /// The database's clock at the claim, shifted by the run's offset.
     package var now: Instant
+    /// The database has lost commits that may have been about it; nil otherwise.
+    package var rewind: RewindHold?
+    /// The provider's lists have not been read since it may have been sent.
+    package var isUnlisted = false
 
     package init(
         jobID: String, token: Int64 = 1, revision: Int = 0, provider: String = "kie",
@@ -130,6 +134,8 @@ extension WorkItem {
             retriggerAttempts: try row.int("retrigger_attempts"),
             voidsOnSilence: try row.text("on_silence") == "void",
             now: try row.instant("now_us"))
+        rewind = try row.optionalText("rewind").flatMap(RewindHold.init)
+        isUnlisted = try row.bool("unlisted")
     }
 }
 

@@ -79,6 +79,7 @@ package enum Rules {
                 move.endsWatch = true
                 return Decision(move, "still_running")
             }
+            if let hold = item.rewind { return atWatchEnd(move, item, hold) }
             // The only way in which time alone gives credits back: on a healthy answer about this
             // task, asked for after the window's end.
             move.newState = .abandoned
@@ -200,6 +201,23 @@ package enum Rules {
         return Decision(move, "unknown")
     }
 
+    /// Voids nothing of a job that another task may have, which a database that lost commits has
+    /// forgotten.
+    private static func atWatchEnd(
+        _ move: Move, _ item: WorkItem, _ hold: RewindHold
+    ) -> Decision {
+        var decision = heldBack(item, hold)
+        let (wait, blocked, reason) = (
+            decision.move.wait, decision.move.blocked, decision.move.blockedReason
+        )
+        decision.move = move
+        decision.move.revision = item.revision
+        decision.move.wait = wait
+        decision.move.blocked = blocked
+        decision.move.blockedReason = reason
+        return decision
+    }
+
     /// Sets a job aside that heard nothing through its whole watch, or voids it if policy says so.
     private static func endInSilence(
         _ move: inout Move, _ item: WorkItem, _ wait: Duration?
@@ -209,6 +227,10 @@ package enum Rules {
         move.wait = wait
         move.blocked = nil
         move.blockedReason = nil
+        if item.voidsOnSilence, let hold = item.rewind {
+            move.cause = nil
+            return atWatchEnd(move, item, hold)
+        }
         if item.voidsOnSilence {
             move.newState = .abandoned
             move.revision = item.revision

@@ -47,6 +47,8 @@ final class Landing: DownloadSink {
     var exceedsLimit = false
     /// The source was shown our key, so that a refusal may be about the key.
     var showsKey = false
+    /// The store was looked through for an object that bears the file's name.
+    var wasSought = false
     /// The source was refreshed in this run; another refusal of it is final.
     var wasRefreshed = false
     /// What the source said when it refused the file, and whether that can mean that it is gone.

@@ -17,6 +17,8 @@ extension StorageMirror {
             case .changed: try goOn(landing, connection)
             case .keepingChanged: if let tag = landing.tag { session.resume(tag: tag) }
             case .kept(let result): try wasKept(landing, result, connection)
+            case .sought(let result): try sought(landing, result, connection)
+            case .adopted(let key, let result): try adopt(landing, key, result, connection)
             case .finished(.failure(let failure)): try storeFailed(landing, failure, connection)
             case .finished(.success(let digest))
             where acceptance.map { $0.sha256 != digest.sha256 } ?? false:
@@ -163,7 +165,7 @@ extension StorageMirror {
     }
 
     /// Forgets the files whose leases are lost.
-    private mutating func forgetLost(_ results: [FileResult]) {
+    mutating func forgetLost(_ results: [FileResult]) {
         for result in results where ["lease_lost", "unwritable"].contains(result.outcome) {
             let name = "\(result.jobID)/\(result.ordinal ?? -1)"
             guard let landing = landings.removeValue(forKey: name) else { continue }
@@ -258,7 +260,7 @@ extension StorageMirror {
     }
 
     /// The object was there already, by an earlier attempt or another hand.
-    private mutating func recordThere(
+    mutating func recordThere(
         _ landing: Landing, _ key: ObjectKey, _ connection: borrowing Connection
     ) throws {
         try record(connection, [storedStep(landing, key)], "already_stored")

@@ -39,6 +39,12 @@ package enum OrphanRecovery {
         var report = RunReport()
         let lost = LostSubmissions(run: wiring.run, reach: wiring.reach)
         var room = selection.limit ?? Int.max
+        if try lost.due(
+            connection, most: 1, jobIDs: selection.jobIDs, providers: selection.providers) > 0
+        {
+            var rewinds = wiring.rewinds
+            guard case .readable = try rewinds.look(connection, &report) else { return report }
+        }
         while room > 0, !wiring.shouldStop() {
             let page = min(room, LostSubmissions.page)
             let results = try connection.repeatable {

@@ -45,7 +45,11 @@ extension Polling {
     }
 
     mutating func decide(_ question: Question) {
-        if let decision = question.decision(pass) { keep(question.item, decision) }
+        if question.saysUnsent {
+            lookedUp.append(question.item)
+        } else if let decision = question.decision(pass) {
+            keep(question.item, decision)
+        }
     }
 
     mutating func settle(retrigger question: Question, attempt: Int, _ response: Response) {
@@ -103,6 +107,7 @@ extension Polling {
     /// Settles what was decided: moves, credits and evidence of a few jobs in each transaction, then
     /// the providers' state, so that nobody waits for a provider's row with jobs and accounts locked.
     private mutating func record(_ connection: borrowing Connection) throws {
+        try holdVoids(connection)
         while !decided.isEmpty {
             let batch = Array(decided.prefix(pace.size))
             let begun = ContinuousClock.now
@@ -164,8 +169,8 @@ extension Polling {
         }
         let open =
             questions.values.map(\.item) + waiting.map(\.item)
-            + unresolved.map(\.question.item) + unasked
-        (waiting, unresolved, unasked) = ([], [], [])
+            + unresolved.map(\.question.item) + unasked + lookedUp
+        (waiting, unresolved, unasked, lookedUp) = ([], [], [], [])
         let until = ContinuousClock.now + Self.lastAnswers
         while !asking.isEmpty, .now < until { collect(wait: Self.bucketPause, connection) }
         let unanswered = Verdict(

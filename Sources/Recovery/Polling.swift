@@ -75,9 +75,14 @@ struct Polling: ~Copyable {
     var nameless: Set<String> = []
     /// Claimed, and not asked about because of it.
     var unasked: [WorkItem] = []
+    /// Jobs without a task, of which their provider has just said that it knows none.
+    var lookedUp: [WorkItem] = []
+    /// Whether the database has lost commits.
+    var rewinds: RewindWatch
     var report = RunReport()
 
     init(_ wiring: Wiring, pass: Pass, selection: Selection) {
+        rewinds = wiring.rewinds
         self.wiring = wiring
         self.pass = pass
         self.selection = selection
@@ -109,7 +114,7 @@ struct Polling: ~Copyable {
     /// The same without what only waits for somebody else.
     private var unsettled: [WorkItem] {
         asking.values.map(\.item) + waiting.map(\.item) + decided.map(\.item) + unasked
-            + unresolved.map(\.question.item)
+            + unresolved.map(\.question.item) + lookedUp
     }
 
     private mutating func work(_ connection: borrowing Connection) throws {
@@ -146,6 +151,7 @@ struct Polling: ~Copyable {
             try startWaiting(connection)
             if asking.isEmpty, waiting.isEmpty, decided.isEmpty { Pause.wait(Self.bucketPause) }
             collect(wait: asking.isEmpty ? .zero : Self.bucketPause, connection)
+            try goOnLookedUp(connection)
             try recordIfDue(connection)
             try renewIfDue(connection)
         }
@@ -245,31 +251,12 @@ struct Polling: ~Copyable {
             send(Question(item: item, kind: .poll, endpoints: endpoints))
             return
         }
-        switch Rules.submission(
-            item, canLookUp: provider.facts.canLookUpByOwnID, canRetrigger: wiring.trigger != nil)
-        {
-        case .decide(let decision):
-            keep(item, decision)
-        case .lookUp:
-            let endpoints = provider.endpoints(
-                for: TaskReference(
-                    taskID: item.jobID, endpoint: item.endpoint, model: item.model, kind: item.kind)
-            )
-            send(Question(item: item, kind: .lookup, endpoints: endpoints))
-        case .retrigger:
-            // The attempt is committed before the request leaves, so that a crash counts it.
-            if let attempt = try claims.countRetrigger(connection, item) {
-                send(Question(item: item, kind: .retrigger(attempt: attempt), endpoints: []))
-            } else {
-                report.count("finished_meanwhile")
-                try claims.release(connection, [item])
-            }
-        }
+        try begin(item, provider, wasLookedUp: false, connection)
     }
 
     // MARK: Asking
 
-    private mutating func send(_ question: Question) {
+    mutating func send(_ question: Question) {
         do {
             guard let request = try request(for: question) else { return }
             if client == nil { client = try Client() }

@@ -88,6 +88,13 @@ struct Question {
 }
 
 extension Question {
+    /// Whether a provider has said of a job that seems never to have been sent that it knows no task
+    /// of it.
+    var saysUnsent: Bool {
+        guard case .lookup = kind, let best, !best.verdict.isHealthy else { return false }
+        return best.verdict.taskIsUnknownHere && Rules.seemsUnsent(item)
+    }
+
     /// The request that asks it, with credentials made for this call.
     func request(_ provider: any Provider, now: Instant) throws -> Request? {
         if case .lookup = kind {

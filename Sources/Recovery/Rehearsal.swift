@@ -88,7 +88,7 @@ package enum Rehearsal {
         } else {
             switch Rules.submission(
                 item, canLookUp: provider.facts.canLookUpByOwnID,
-                canRetrigger: wiring.trigger != nil)
+                canList: provider.facts.canList, canRetrigger: wiring.trigger != nil)
             {
             case .decide(let decision): return decision.outcome
             case .retrigger: return "retriggered"
@@ -108,7 +108,13 @@ package enum Rehearsal {
                 question.place += 1
                 question.tries = 0
             case .decide:
-                return question.decision(pass)?.outcome ?? "unknown"
+                guard question.saysUnsent else {
+                    return question.decision(pass)?.outcome ?? "unknown"
+                }
+                let step = Rules.submission(
+                    item, canLookUp: true, canRetrigger: wiring.trigger != nil, wasLookedUp: true)
+                guard case .decide(let decision) = step else { return "retriggered" }
+                return decision.outcome
             }
         }
     }

@@ -210,7 +210,7 @@ extension StorageMirror {
     }
 
     /// The file is lost: the store has no complete object for it, and the source said so twice.
-    private mutating func giveUp(
+    mutating func giveUp(
         _ landing: Landing, _ connection: borrowing Connection
     ) throws {
         let reason = landing.refusal.reason
@@ -219,6 +219,7 @@ extension StorageMirror {
         guard acceptance == nil else {
             return try refuse(landing, "source_gone", reason, connection)
         }
+        guard landing.wasSought else { return seek(landing) }
         try record(connection, [FileStep(landing.item, .lost(message: reason))], "lost")
         report.add(
             .init(

@@ -329,6 +329,9 @@ final class Desk {
         /// The quarantine store has room again, or has taken all or nothing of a refused file.
         case keepingChanged
         case kept(Result<Void, Failure>)
+        /// Objects in the store that bear the name of a file whose source is gone.
+        case sought(Result<[ObjectKey], Failure>)
+        case adopted(ObjectKey, Result<StoredObject?, Failure>)
     }
 
     private var news: [(landing: Landing, news: News)] = []

@@ -14,12 +14,19 @@ extension Rules {
     /// Lookups without a find before a person is asked.
     package static let lookupLimit = 3
 
+    /// How long a job waits for the provider's list to be read before it is sent again all the same.
+    package static let listPatience = Duration.seconds(1800)
+
     /// The next step for a job without a task.
     ///
     /// Without the mark and without a word from the application since the job's creation, nothing was
-    /// sent. With either, something may have been, and only the provider can tell.
+    /// sent. With either, something may have been, and only the provider can tell. The provider is asked
+    /// in any case before a job is sent again or called never submitted: by our own id, or by its list.
+    ///
+    /// - Parameter wasLookedUp: The provider has just said that it knows no task under our own id.
     package static func submission(
-        _ item: WorkItem, canLookUp: Bool, canRetrigger: Bool
+        _ item: WorkItem, canLookUp: Bool, canList: Bool = false, canRetrigger: Bool,
+        wasLookedUp: Bool = false
     ) -> SubmissionStep {
         if item.ignoresTasks {
             // It was watched for a task that has ended meanwhile.
@@ -32,6 +39,13 @@ extension Rules {
                 ? .lookUp
                 : .decide(
                     setAside(item, "\(item.provider) cannot be asked for a task by our own id"))
+        }
+        if !wasLookedUp {
+            if canLookUp { return .lookUp }
+            if let hold = item.rewind { return .decide(heldBack(item, hold)) }
+            if canList, item.isUnlisted, item.now - item.createdAt < listPatience {
+                return .decide(wait(item, RewindWatch.pause))
+            }
         }
         guard item.state == .created else { return .decide(neverSubmitted(item)) }
         if item.retriggers < item.retriggerAttempts {
@@ -87,6 +101,36 @@ extension Rules {
         let doublings = min(max(attempt - 1, 0), 4)
         move.wait = item.unsubmittedAfter * (1 << doublings)
         return Decision(move, accepted ? "retriggered" : "unknown")
+    }
+
+    /// Whether nothing of a job was sent, as far as the database knows.
+    static func seemsUnsent(_ item: WorkItem) -> Bool {
+        item.taskID == nil && !item.state.ignoresTasks && !item.wasSubmitting && !item.wasHeardOf
+    }
+
+    /// A job of a database that lost commits waits for its provider's word; after one deadline, for a
+    /// person.
+    static func heldBack(_ item: WorkItem, _ hold: RewindHold) -> Decision {
+        switch hold {
+        case .held: return wait(item, max(item.stuckAfter, RewindWatch.pause))
+        case .over:
+            var move = Move(jobID: item.jobID, token: item.token)
+            move.blocked = .submissionUnknown
+            move.blockedReason =
+                "rewind: the database has lost commits that may have been about it, and "
+                + "\(item.provider) cannot tell; see holdfast rewind show. If its console has a task of "
+                + "this job: holdfast job link \(item.jobID) --task TASK; if not: holdfast rewind "
+                + "release --job \(item.jobID) --reason TEXT"
+            move.revision = item.revision
+            return Decision(move, "submission_unknown")
+        }
+    }
+
+    /// Looked at again after a while; nothing else changes.
+    static func wait(_ item: WorkItem, _ duration: Duration) -> Decision {
+        var move = Move(jobID: item.jobID, token: item.token)
+        move.wait = duration
+        return Decision(move, "still_running")
     }
 
     private static func neverSubmitted(_ item: WorkItem) -> Decision {

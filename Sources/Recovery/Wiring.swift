@@ -23,6 +23,8 @@ package struct Wiring: Sendable {
     package var version = ""
     /// Reads a provider's credentials again; nil where they are the same as before.
     package var renewed: @Sendable (any Provider) -> (any Provider)? = { _ in nil }
+    /// Tells whether the database has lost commits.
+    package var rewinds: RewindWatch
     /// How files come along, for whoever watches.
     package var progress: @Sendable (FileProgress) -> Void = { _ in }
 
@@ -34,6 +36,7 @@ package struct Wiring: Sendable {
         tell: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.run = run
+        rewinds = RewindWatch(run, host: "") { [] }
         self.providers = providers
         self.trigger = trigger
         self.proof = proof

@@ -161,6 +161,9 @@ extension AssetText {
         return .object(object)
     }
 
+    /// A word as a shell takes it.
+    package static func word(_ text: String) -> String { ShellText.quoted(text) }
+
     private static func repair(_ file: StoredFile) -> String {
         // An id with a hyphen in front would be taken for a flag.
         let sign = file.jobID.hasPrefix("-") ? "=" : " "

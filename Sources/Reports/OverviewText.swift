@@ -36,6 +36,12 @@ package enum OverviewText {
                 + (overview.nearestExpiry.map {
                     ", nearest expiry \($0) (\(Plain.distance($0, from: now)))"
                 } ?? ""))
+        for rewind in overview.rewinds {
+            numbers.add(
+                "lost commits",
+                "since \(rewind.gapFrom), \(rewind.held) of \(rewind.jobs) jobs are held back  see "
+                    + "holdfast rewind show")
+        }
         for slow in overview.slowFiles {
             numbers.add(
                 "slow files",
@@ -93,6 +99,7 @@ package enum OverviewText {
             ("bytes_stored_estimated", .bool(overview.isBytesStoredEstimated)),
             ("files_pending", .integer(overview.filesPending)),
             ("nearest_expiry", .instant(overview.nearestExpiry)),
+            ("rewinds", .array(overview.rewinds.map(RewindText.object))),
             (
                 "slow_files",
                 .array(

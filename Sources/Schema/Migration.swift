@@ -29,6 +29,7 @@ package struct Migration: Sendable {
         Migration(21, "both_ways", PackageResources.v021_both_ways_sql),
         Migration(22, "fixes", PackageResources.v022_fixes_sql),
         Migration(23, "installation", PackageResources.v023_installation_sql),
+        Migration(24, "rewind", PackageResources.v024_rewind_sql),
         Migration(25, "corrections", PackageResources.v025_corrections_sql),
         Migration(26, "forget", PackageResources.v026_forget_sql),
         Migration(27, "seals", PackageResources.v027_seals_sql),

@@ -199,7 +199,7 @@ package struct FileStore: ObjectStore {
 
     // MARK: Folders
 
-    private func openRoot() throws(Failure) -> Descriptor {
+    func openRoot() throws(Failure) -> Descriptor {
         let folder = Descriptor(Glibc.open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
         guard folder.isOpen else { throw failure(errno, "open", root) }
         return folder

@@ -79,6 +79,16 @@ package struct MediaType: Equatable, Sendable {
 }
 
 extension MediaType {
+    private static let known = [
+        png, jpeg, gif, webp, avif, heic, mp4, m4a, mov, webm, mp3, wav, ogg, ogv, flac, glb, zip,
+    ]
+
+    /// The type of a key of ours, by its extension.
+    package init(ofKey key: ObjectKey) {
+        let name = key.description
+        self = Self.known.first { name.hasSuffix("." + $0.fileExtension) } ?? .bytes
+    }
+
     /// Nothing that anybody shows or runs.
     package static let bytes = MediaType(
         contentType: "application/octet-stream", fileExtension: "bin")

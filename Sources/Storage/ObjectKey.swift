@@ -91,6 +91,14 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
     var folders: [String] { folder.split(separator: "/").map(String.init) }
     var fileName: String { stem + (number.map { "-\($0)" } ?? "") + "." + fileExtension }
 
+    /// What the names of all objects of the same file begin with, whatever type they are of.
+    package var filePrefix: String { "\(folder)/\(stem)" }
+
+    /// Whether both are keys of one file of one job.
+    package func isOfSameFile(as other: ObjectKey) -> Bool {
+        folder == other.folder && stem == other.stem
+    }
+
     func isAlternative(of other: ObjectKey) -> Bool {
         folder == other.folder && stem == other.stem && fileExtension == other.fileExtension
     }

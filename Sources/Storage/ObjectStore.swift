@@ -5,7 +5,7 @@ package import HTTP
 ///
 /// What takes time goes through a session, and says by a handler when it is done: at once where the
 /// store is a folder, and within `Session.step(wait:)` where it is behind a network.
-package protocol ObjectStore: KeepsMarkers, Sendable {
+package protocol ObjectStore: KeepsMarkers, ListsObjects, Sendable {
     /// Proves that files can be stored.
     ///
     /// A thorough check stores a small object, reads it and removes it. The other one writes

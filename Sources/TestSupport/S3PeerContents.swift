@@ -26,7 +26,7 @@ extension S3Peer {
         package var id: String
     }
 
-    /// Every object but the markers of installations, sorted by key.
+    /// Every object but the marks and markers of runs, sorted by key.
     package func objects() throws -> [Listed] {
         let found = isStub ? try state()["objects"] : try ask("objects")
         return try Self.list(found).map {

@@ -74,6 +74,9 @@ def name_operation(request, entry):
         return {"POST": "TusCreate", "PATCH": "TusPatch", "HEAD": "TusHead",
                 "DELETE": "TusDelete"}.get(request.method, request.method)
     rest = request.path.removeprefix(OBJECT)
+    if rest.startswith("list-v2/") and request.method == "POST":
+        entry["bucket"], entry["key"] = unquote(rest.removeprefix("list-v2/")), ""
+        return "RestList"
     if request.method in ("GET", "HEAD"):
         rest = re.sub("^(authenticated|info)/", "", rest)
     bucket, _, key = rest.partition("/")
@@ -142,6 +145,19 @@ def get(request, bucket, key):
         return failure(404, "not_found", "Object not found")
     request.key = key
     return s3operations.get_object(request, bucket)
+
+
+def list_objects(request, bucket, key):
+    asked = json.loads(request.body)
+    prefix, after = asked.get("prefix", ""), asked.get("cursor", "")
+    with bucket.lock:
+        names = sorted(name for name in bucket.objects if name.startswith(prefix) and name > after)
+        page = names[:asked.get("limit", 1000)]
+        objects = [{"id": str(uuid.uuid4()), "key": name, "name": name,
+                    "metadata": {"size": len(bucket.objects[name].body)}} for name in page]
+    more = len(names) > len(page)
+    return answer_json({"hasNext": more, "folders": [], "objects": objects}
+                       | ({"nextCursor": page[-1]} if more else {}))
 
 
 def delete(request, bucket, key):
@@ -233,6 +249,6 @@ def tus_delete(request, bucket, key):
 
 FUNCTIONS = {
     "RestCreate": create, "RestUpdate": create, "RestGet": get, "RestHead": get,
-    "RestDelete": delete, "TusCreate": tus_create, "TusPatch": tus_patch, "TusHead": tus_head,
-    "TusDelete": tus_delete,
+    "RestDelete": delete, "RestList": list_objects, "TusCreate": tus_create,
+    "TusPatch": tus_patch, "TusHead": tus_head, "TusDelete": tus_delete,
 }

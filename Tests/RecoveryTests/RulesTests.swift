@@ -153,7 +153,7 @@ import Testing
 
     @Test(arguments: [
         // marked, heard of, tries, can look up, can retrigger, minutes old
-        (false, false, 0, true, true, 3, "retrigger"),
+        (false, false, 0, true, true, 3, "look up"),
         (false, false, 2, false, true, 9, "retrigger"),
         (false, false, 3, false, true, 12, "never_submitted"),
         (false, false, 0, false, false, 3, "still_running"),

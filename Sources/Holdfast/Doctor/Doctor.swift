@@ -41,6 +41,7 @@ struct Doctor: ExecutableCommand {
             checks.ok("database", "\(connection.place) answers")
             checks.database(connection, context.settings, providers)
             checks.installation(context, connection)
+            checks.rewinds(connection, context)
         } catch {
             checks.fail("database", Entry.failure(from: error))
             checks.warn(

@@ -76,6 +76,7 @@ CREATE TABLE holdfast.job (
     woken_at timestamptz,
     attempts integer NOT NULL DEFAULT 0,
     retriggers integer NOT NULL DEFAULT 0,
+    retriggered_at timestamptz,
     -- Answers in a row that said nothing (transient), or that our request is wrong (refusals).
     silences integer NOT NULL DEFAULT 0,
     refusals integer NOT NULL DEFAULT 0,

@@ -376,6 +376,27 @@ LANGUAGE sql STABLE SET search_path = holdfast, pg_temp AS $$
         OR is_unreadable(for_provider, for_family)
 $$;
 
+-- How a job stands that is held back because the database has lost commits which may have been about
+-- it: then nothing is sent again, nothing counts as never sent, and no watch ends in a void. Null where
+-- it is not, `held`, or `over` when its provider has told nothing within one deadline after the sign.
+CREATE FUNCTION holdfast.rewind_state(wanted text, now_ timestamptz) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    held record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM rewind r WHERE r.closed_at IS NULL) THEN
+        RETURN NULL;
+    END IF;
+    SELECT max(r.noticed_at) + policy_interval('deadline', j.provider, j.kind, j.model) AS until
+    INTO held FROM job j JOIN rewind r ON r.closed_at IS NULL
+    -- Until all are looked at, each that was there then is held.
+    WHERE j.job_id = wanted AND (r.filled_at IS NULL AND j.created_at < r.gap_until
+        OR EXISTS (SELECT FROM rewind_job g WHERE g.rewind_id = r.rewind_id
+            AND g.job_id = wanted AND g.let_go_at IS NULL))
+    GROUP BY j.provider, j.kind, j.model;
+    RETURN CASE WHEN held.until <= now_ THEN 'over' WHEN held.until IS NOT NULL THEN 'held' END;
+END $$;
+
 -- The value that applies to a job: the most specific row wins, a row that somebody set before
 -- one that came with the schema.
 CREATE FUNCTION holdfast.policy_value(

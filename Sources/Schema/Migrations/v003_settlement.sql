@@ -272,6 +272,10 @@ LANGUAGE sql STABLE AS $$
         -- The end of a watch voids only when no callback is waiting that might say otherwise.
         WHEN m.new_state = 'abandoned' AND m.token IS NOT NULL AND holdfast.awaits_callback(j)
             THEN 'postponed'
+        -- What a database that lost commits has forgotten may say otherwise too.
+        WHEN m.token IS NOT NULL AND (m.new_state = 'abandoned'
+                OR m.new_state = 'failed' AND m.error_code = 'never_submitted')
+            AND holdfast.rewind_state(j.job_id, holdfast.clock()) IS NOT NULL THEN 'postponed'
         ELSE 'go' END
 $$;
 

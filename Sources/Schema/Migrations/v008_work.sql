@@ -155,7 +155,8 @@ CREATE TYPE holdfast.work_item AS (
     attempts integer, retriggers integer, silences integer, refusals integer,
     deadline_passed boolean, watch_ended boolean, expected_outputs integer, max_outputs integer,
     stuck_after_us bigint, backoff_max_us bigint, unsubmitted_after_us bigint,
-    retrigger_attempts integer, on_silence text, unheard_us bigint, now_us bigint);
+    retrigger_attempts integer, on_silence text, unheard_us bigint, now_us bigint,
+    rewind text, unlisted boolean);
 
 CREATE FUNCTION holdfast.describe_work(wanted text[], now_ timestamptz)
 RETURNS SETOF holdfast.work_item
@@ -195,7 +196,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
         (extract(epoch FROM o.unsubmitted_after) * 1000000)::bigint,
         o.retrigger_attempts, o.on_silence,
         (extract(epoch FROM now_ - j.unheard_since) * 1000000)::bigint,
-        (extract(epoch FROM now_) * 1000000)::bigint
+        (extract(epoch FROM now_) * 1000000)::bigint,
+        rewind_state(j.job_id, now_),
+        -- The provider's lists have not been read since it may have been sent.
+        j.task_id IS NULL AND NOT coalesce((SELECT bool_and(
+                l.covered_until >= coalesce(j.retriggered_at, j.created_at))
+            FROM task_list l WHERE l.provider = j.provider), false)
     FROM jobs
     JOIN offers o ON o.provider = jobs.provider AND o.kind = jobs.kind AND o.model = jobs.model
     CROSS JOIN LATERAL (SELECT (jobs.job).*) j
@@ -475,7 +481,10 @@ DECLARE
     try integer;
 BEGIN
     PERFORM act_as('stuck-sweeper', run, clock_offset);
-    UPDATE job SET retriggers = retriggers + 1
+    IF rewind_state(wanted, clock()) IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    UPDATE job SET retriggers = retriggers + 1, retriggered_at = clock()
     WHERE job_id = wanted AND lease_token = with_token AND lease_owner = run
         AND revision = seen_revision AND state = 'created'
     RETURNING retriggers INTO try;

@@ -137,6 +137,9 @@ BEGIN
         lease_owner = CASE WHEN is_over THEN NULL ELSE run END,
         lease_until = CASE WHEN is_over THEN NULL ELSE now_ + policy_interval('lease') END
     WHERE l.provider = for_provider AND l.endpoint = for_endpoint AND l.lease_owner = run;
+    IF is_complete THEN
+        PERFORM let_go_listed(for_provider);
+    END IF;
 END $$;
 
 -- Strays that have been strays for long enough to be told, each told once.

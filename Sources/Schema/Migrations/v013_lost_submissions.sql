@@ -49,6 +49,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
             AND policy_value('on_submission_unknown', j.provider, j.kind, j.model) = 'void'
             AND submission_watch_end(j) <= now_
             AND NOT EXISTS (SELECT FROM task t WHERE t.job_id = j.job_id)
+            AND rewind_state(j.job_id, now_) IS NULL
             AND NOT EXISTS (SELECT FROM callback c
                 WHERE c.drained_at IS NULL AND c.provider = j.provider)) d
     WHERE d.next IS NOT NULL

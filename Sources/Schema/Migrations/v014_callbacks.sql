@@ -295,6 +295,7 @@ BEGIN
     IF j.forgotten_at IS NOT NULL THEN
         RETURN;
     END IF;
+    PERFORM let_go(ARRAY[wanted], 'told');
     IF is_task_id(told_task) THEN
         INSERT INTO task (provider, task_id, job_id, endpoint, created_at)
         VALUES (j.provider, told_task, j.job_id, j.endpoint, clock()) ON CONFLICT DO NOTHING;

@@ -4,13 +4,13 @@
 CREATE TABLE holdfast.installation (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
     installation_id uuid NOT NULL,
-    name text NOT NULL CHECK (name <> '' AND length(name) <= 100),
+    name text COLLATE "C" NOT NULL CHECK (name <> '' AND length(name) <= 100),
     -- What the server told of itself; the first is null where the schema's owner may not read it.
     system_identifier bigint,
     database_oid bigint NOT NULL,
-    database_name text NOT NULL,
+    database_name text COLLATE "C" NOT NULL,
     -- What waits until a person sets it anew, after a copy.
-    off text[] NOT NULL DEFAULT '{}'
+    off text[] COLLATE "C" NOT NULL DEFAULT '{}'
         CHECK (off <@ ARRAY['retrigger', 'notices', 'pings']),
     -- When a person last said that it moves or has moved; nothing about a lost commit follows from
     -- another server then.
@@ -21,20 +21,20 @@ CREATE TABLE holdfast.installation (
 CREATE TABLE holdfast.installation_event (
     event_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     happened_at timestamptz NOT NULL,
-    actor text NOT NULL,
-    act text NOT NULL CHECK (act IN ('set up', 'moved', 'copied', 'allowed')),
-    detail text,
+    actor text COLLATE "C" NOT NULL,
+    act text COLLATE "C" NOT NULL CHECK (act IN ('set up', 'moved', 'copied', 'allowed')),
+    detail text COLLATE "C",
     installation_id uuid NOT NULL,
-    name text NOT NULL,
+    name text COLLATE "C" NOT NULL,
     system_identifier bigint,
     database_oid bigint NOT NULL,
-    database_name text NOT NULL
+    database_name text COLLATE "C" NOT NULL
 );
 
 -- Stores and state folders that bear the marker of this installation.
 CREATE TABLE holdfast.met_place (
-    kind text CHECK (kind IN ('store', 'state folder')),
-    place text,
+    kind text COLLATE "C" CHECK (kind IN ('store', 'state folder')),
+    place text COLLATE "C",
     met_at timestamptz NOT NULL,
     PRIMARY KEY (kind, place)
 );

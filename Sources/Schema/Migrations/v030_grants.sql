@@ -55,6 +55,7 @@ BEGIN
             holdfast.match_rest(timestamptz), holdfast.answered_breaks(jsonb),
             holdfast.way_out(text, text), holdfast.shell_word(text),
             holdfast.count_personal(text), holdfast.unforgettable_jobs(text, integer),
+            holdfast.unknown_objects(text[], text[], integer[]),
             holdfast.unknown_submissions(
                 text[], text[], text[], integer, text[], text[], timestamptz),
             holdfast.digest_of(holdfast.business_day),
