@@ -1,7 +1,6 @@
 /// The values of a secret that is being exchanged: the new one, then the one before it.
 ///
-/// They stand in one variable, with a comma or white space between them, which no key, hex or base64
-/// text has.
+/// They stand in one variable, with a comma between them, which no key, hex or base64 text has.
 package enum SecretValues {
     /// The new one and the old one.
     package static let limit = 2
@@ -20,8 +19,13 @@ package enum SecretValues {
         return values
     }
 
-    /// What stands between commas and white space.
+    /// What stands between commas, without the blanks beside them; a single value is as it stands.
     package static func parts(of text: String) -> [String] {
-        text.split { $0 == "," || $0.isWhitespace }.map(String.init)
+        guard text.contains(",") else { return [text] }
+        return text.split(separator: ",").map { part in
+            let begun = part.drop(while: \.isWhitespace)
+            return String(begun.reversed().drop(while: \.isWhitespace).reversed())
+        }
+        .filter { !$0.isEmpty }
     }
 }

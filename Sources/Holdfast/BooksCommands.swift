@@ -7,7 +7,6 @@ import NightAssembly
 import Postgres
 import Reports
 import Runner
-import Statements
 
 struct BooksCommands: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -130,7 +129,7 @@ struct BooksReportAgain: DatabaseCommand {
         let reports = PublishedReports(day: day)
         let night = try NightReport.publish(
             context, pages, published: try reports.digests(connection), tells: false)
-        try reports.note(connection, renderer: ReportFile.renderer, night.published)
+        try reports.note(connection, renderer: NightReport.renderer, night.published)
         var report = RunReport()
         night.add(to: &report)
         let lines =

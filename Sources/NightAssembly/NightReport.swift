@@ -141,6 +141,9 @@ package struct NightReport {
         )
     }
 
+    /// The number of what renders reports now.
+    package static let renderer = ReportFile.renderer
+
     /// The files that are on the shelf as the day says, to be remembered.
     package var published: [(name: String, sha256: String)] {
         files.filter { $0.outcome == .stored }.map { ($0.name, $0.sha256) }

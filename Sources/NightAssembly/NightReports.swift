@@ -4,7 +4,6 @@ package import Core
 import Ledger
 package import Postgres
 package import Runner
-import Statements
 
 extension BooksReport: RunResult {}
 
@@ -32,7 +31,7 @@ package enum NightReports {
                 context, pages, published: try reports.digests(connection),
                 tells: day == owed.last && !run.off.contains("notices"))
             night.add(to: &report)
-            try reports.note(connection, renderer: ReportFile.renderer, night.published)
+            try reports.note(connection, renderer: NightReport.renderer, night.published)
             // A report that differs is named once: nothing comes of saying it each night.
             let isDone = night.problems.allSatisfy { $0.problem.code == NightReport.differs }
             if isDone, owed.contains(day) {

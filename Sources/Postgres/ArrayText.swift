@@ -78,6 +78,35 @@ enum ArrayText {
 
 /// PostgreSQL's hex form of bytes, `\x0aff`.
 enum Hex {
+    /// The type `bytea`, in the server's numbers.
+    static let type: UInt32 = 17
+
+    /// The hex form of what a server sends, also of the older form that `bytea_output = escape` asks
+    /// for: a backslash is two, and a byte that is no printable one is `\377`.
+    ///
+    /// Source: https://www.postgresql.org/docs/15/datatype-binary.html
+    static func write(_ sent: String) -> String {
+        guard !sent.hasPrefix("\\x") else { return sent }
+        var bytes: [UInt8] = []
+        var rest = Array(sent.utf8)[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "\\") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = rest.prefix(3)
+            guard rest.first != UInt8(ascii: "\\"), digits.count == 3,
+                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
+            else {
+                bytes.append(rest.popFirst() ?? byte)
+                continue
+            }
+            bytes.append(value)
+            rest = rest.dropFirst(3)
+        }
+        return write(bytes)
+    }
+
     static func write(_ bytes: [UInt8]) -> String {
         let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = Array("\\x".utf8)

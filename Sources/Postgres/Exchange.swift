@@ -153,7 +153,8 @@ struct Exchange {
                 }
                 let bytes = UnsafeRawBufferPointer(
                     start: start, count: Int(PQgetlength(result, row, column)))
-                cells.append(String(decoding: bytes, as: UTF8.self))
+                let cell = String(decoding: bytes, as: UTF8.self)
+                cells.append(PQftype(result, column) == Hex.type ? Hex.write(cell) : cell)
             }
         }
         let columns = (0..<width).map { text(PQfname(result, $0)) }

@@ -17,10 +17,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        "the-new-secret,the-old-secret", "the-new-secret the-old-secret",
-        "the-new-secret\nthe-old-secret",
-    ])
+    @Test(arguments: ["the-new-secret,the-old-secret", " the-new-secret, the-old-secret\n"])
     func
         `callbacks of the new and of the old secret are believed, and doctor says when the old one was needed`(
             _ value: String

@@ -55,8 +55,9 @@ struct OddSetting: Sendable, CustomTestStringConvertible {
             case "integer", "real":
                 let least = try row.text("min_val")
                 if least != usual { return OddSetting(name: name, value: least) }
+                let most = Double(try row.text("max_val")) ?? 1
                 let isReal = try row.text("vartype") == "real"
-                return OddSetting(name: name, value: isReal ? "1000" : "1")
+                return OddSetting(name: name, value: isReal ? "\(min(most, 1000))" : "1")
             default: return nil
             }
         }
