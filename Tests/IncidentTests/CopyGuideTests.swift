@@ -30,7 +30,7 @@ import Testing
         ])
         environment["HOLDFAST_DATABASE_URL"] = line.database.url
         let commands = try Self.commands()
-        #expect(commands.split(separator: "\n").count >= 18)
+        #expect(commands.split(separator: "\n").count >= 17)
         let script = "set -eu\ncd '\(folder)'\n" + commands
         let run = try await Executable.run(
             "/bin/sh", arguments: ["-c", script], environment: environment)
