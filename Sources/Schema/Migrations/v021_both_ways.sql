@@ -258,6 +258,7 @@ BEGIN
             'at_least', d.at_least, 'at_most', d.at_most), NULL::text, NULL::bigint
     FROM provider_drift(since) d WHERE d.missing <> 0 ORDER BY 2;
     RETURN QUERY SELECT m.* FROM match_missing_files() m;
+    RETURN QUERY SELECT m.* FROM match_orphans() m;
     RETURN QUERY
     SELECT 'closed-period-entry', t.transfer_id, t.job_id, t.account_id, NULL::text, NULL::text,
         NULL::text, '{}'::text[], t.amount, NULL::numeric, NULL::text,
