@@ -428,7 +428,8 @@ BEGIN
         begun_at = CASE WHEN next_place IS NULL THEN now_ ELSE w.begun_at END;
 END $$;
 
--- Objects that no row knows and no open job will take, 1,000 at most.
+-- Objects that no row knows, that no open job will take and that no stored file left behind, 1,000 at
+-- most.
 CREATE FUNCTION holdfast.match_orphans() RETURNS SETOF holdfast.found_break
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     SELECT 'asset-orphan', o.name, j.job_id, j.account_id, j.provider, j.model, NULL::text,
@@ -445,6 +446,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     LEFT JOIN asset a ON a.job_id = o.job_id AND a.ordinal = o.ordinal
     WHERE NOT EXISTS (SELECT FROM asset k WHERE k.object_key = o.name)
         AND NOT EXISTS (SELECT FROM refetch r WHERE r.object_key = o.name)
+        -- What was found at a file's key and not touched stays beside it.
+        AND a.state IS DISTINCT FROM 'stored'
         AND coalesce(j.state NOT IN ('created', 'submitted', 'running', 'timed_out', 'succeeded'), true)
     ORDER BY o.name LIMIT 1000
 $$;
