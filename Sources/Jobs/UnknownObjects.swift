@@ -1,4 +1,4 @@
-import Core
+package import Core
 package import Postgres
 
 /// An object in the store that no row knows, and what its name says that it is.
@@ -27,6 +27,25 @@ package enum UnknownObjects {
             self.jobID = jobID
             self.ordinal = ordinal
         }
+    }
+
+    /// Where the next night goes on; nil for the begin of the list.
+    package static func place(_ connection: borrowing Connection) throws -> String? {
+        try connection.query("SELECT place FROM holdfast.orphan_walk").first?
+            .optionalText("place")
+    }
+
+    /// Keeps a page for the matching, and where the next one begins.
+    package static func note(
+        _ connection: borrowing Connection, _ run: Run, _ page: [Named], next: String?
+    ) throws {
+        try connection.execute(
+            """
+            SELECT holdfast.note_orphans(\(run.runID)::uuid, \(run.clockOffset)::interval,
+                \(page.map(\.name))::text[], \(page.map(\.bytes))::bigint[],
+                \(page.map { $0.jobID ?? "" })::text[],
+                \(page.map { $0.ordinal ?? -1 })::integer[], \(next))
+            """)
     }
 
     /// Those of a page that no row knows.

@@ -25,8 +25,22 @@ package enum NightFiles {
             return nil
         }
         let report = try watch.run(connection)
+        try lookForOrphans(context, connection, run)
         for warning in report.warnings { context.log.warning("\(warning)") }
         context.log.debug("\(report.looked) stored files were looked at")
         return report.problem
+    }
+
+    /// Goes on through the list of the store for objects that no row knows.
+    private static func lookForOrphans(
+        _ context: RunContext, _ connection: borrowing Connection, _ run: Run
+    ) throws {
+        do {
+            let target = try MirrorTarget(context.settings, isDryRun: true)
+            try OrphanObjects.watch(connection, run, target.store) { StopSignal.isRaised }
+        } catch let failure as Failure {
+            context.log.warning(
+                "objects that no row knows are not looked for: \(failure.message)")
+        }
     }
 }

@@ -1,4 +1,4 @@
-import Core
+package import Core
 package import HTTP
 package import Jobs
 package import Postgres
@@ -16,6 +16,7 @@ package struct OrphanObjects {
     /// The list came to its end.
     package private(set) var isOver = false
 
+    private var latest: [UnknownObjects.Named] = []
     private let store: any ObjectStore
     private let session: Session
 
@@ -53,7 +54,27 @@ package struct OrphanObjects {
                     ordinal: origin?.ordinal))
         }
         // Asked after the list was read: a key is committed before anything is at it.
+        latest = ours
         return ours.isEmpty ? [] : try UnknownObjects.among(connection, ours)
+    }
+
+    /// Pages of one night.
+    package static let nightly = 20
+
+    /// The nightly part of the list: goes on where the last night ended, and keeps what no row knows.
+    ///
+    /// - Throws: What the store says (69, 78).
+    package static func watch(
+        _ connection: borrowing Connection, _ run: Run, _ store: any ObjectStore,
+        shouldStop: () -> Bool
+    ) throws {
+        var search = OrphanObjects(
+            store, try Session(), after: try UnknownObjects.place(connection))
+        for _ in 0..<nightly where !search.isOver && !shouldStop() {
+            _ = try search.next(connection, shouldStop: shouldStop)
+            guard !shouldStop() else { return }
+            try UnknownObjects.note(connection, run, search.latest, next: search.place)
+        }
     }
 
     private static func isBeside(_ name: String) -> Bool {

@@ -174,7 +174,8 @@ package struct RewindWatch {
     package func leave(_ connection: borrowing Connection, _ start: Start) throws {
         let mark = try marks.raise(connection, host: host)
         guard start.findings.garbage.isEmpty else { return }
-        let unread = Set(start.findings.unread.map(\.place))
+        // A place that no mark was ever written to may have been made since.
+        let unread = Set(start.findings.unread.map(\.place)).intersection(start.known.places)
         for place in try places() where !unread.contains(placeName(place)) {
             guard (try? place.overwrite(Self.name(of: host), mark)) != nil else { continue }
             if !start.known.places.contains(placeName(place)) {

@@ -54,6 +54,10 @@ extension FileStore {
 
     private func page(below prefix: String, after place: String?) throws(Failure) -> ObjectPage {
         var found: [ListedObject] = []
+        // What nobody has made yet has nothing in it.
+        guard access(root, F_OK) == 0 || errno != ENOENT else {
+            return ObjectPage(objects: [], next: nil)
+        }
         let top = try openRoot()
         for account in try Self.entries(of: top, root, "", prefix, place) {
             guard let kinds = Self.open(account, in: top) else { continue }

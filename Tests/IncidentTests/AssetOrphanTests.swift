@@ -33,6 +33,9 @@ import Testing
         let object = try await scene.asset(["verify", "--orphans"])
         #expect(object["orphans"]?.int == 2 && object["next"]?.isNull ?? false)
         #expect(object["objects"]?.array?.first?["job_state"]?.text == "delivered")
+        let night = try await scene.run("ledger-reconciler", offset: "+1h")
+        #expect(night.status == 1 && night.stdout.contains("asset-orphan"), "\(night.stdout)")
+        #expect(night.stdout.contains(stray) && !night.stdout.contains("readme"))
         let wrong = try await scene.run("holdfast", ["asset", "verify", "--orphans", "--all"])
         #expect(wrong.status == 64)
         // The advice works although the source has it no more.

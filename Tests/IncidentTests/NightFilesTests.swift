@@ -127,7 +127,7 @@ import Testing
         _ = try await night(scene)
         let reads = try scene.peer?.log().dropFirst(known).filter {
             $0["operation"] == "GetObject" && $0["status"]?.int == 200
-                && $0["key"]?.text?.contains(".holdfast/") == false
+                && $0["key"]?.text == "made/here/" + key
         }
         #expect(reads?.isEmpty == !isFound)
         #expect((try scene.key() != key) == isFound)

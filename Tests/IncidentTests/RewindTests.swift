@@ -68,8 +68,8 @@ import Testing
         let line = scene.line
         let found = try await scene.report("stuck-sweeper", offset: "+7m")
         #expect(found["outcomes"] == ["succeeded": 1] && RewindScene.signs(found).count == 1)
-        #expect(
-            try line.value("SELECT how FROM holdfast.rewind_job WHERE job_id = 'job-1'") == "told")
+        // Named before it was found, and let go by what came of it.
+        #expect(try line.value("SELECT count(*) FROM holdfast.rewind_job") == "1")
         try await scene.minute(offset: "+14m")
         #expect(try line.outcome("job-1") == "delivered/captured")
         #expect(try scene.triggers() == 1 && scene.held() == [])

@@ -340,6 +340,7 @@ BEGIN
     RETURN QUERY SELECT m.* FROM match_missing_files() m;
     RETURN QUERY SELECT m.* FROM match_shared_addresses() m;
     RETURN QUERY SELECT m.* FROM match_shared_contents() m;
+    RETURN QUERY SELECT m.* FROM match_orphans() m;
     RETURN QUERY
     SELECT 'closed-period-entry', t.transfer_id, t.job_id, t.account_id, NULL::text, NULL::text,
         NULL::text, '{}'::text[], t.amount, NULL::numeric, NULL::text,

@@ -385,3 +385,69 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
     SELECT NOT EXISTS (SELECT FROM asset a WHERE a.object_key = named
         AND ((a.job_id, a.ordinal) <> (job, file) OR a.sha256 <> digest))
 $$;
+
+-- Objects that nights have found in the store and no row knows, and how far the last look came.
+CREATE TABLE holdfast.orphan_object (
+    name text PRIMARY KEY,
+    bytes bigint NOT NULL,
+    job_id text,
+    ordinal integer,
+    first_seen_at timestamptz NOT NULL,
+    last_seen_at timestamptz NOT NULL
+);
+CREATE TABLE holdfast.orphan_walk (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    place text,
+    begun_at timestamptz NOT NULL
+);
+
+-- Keeps what a page of the list had, and where the next page begins; without one the list is at its end,
+-- and what was not seen since its beginning is not there any more.
+CREATE FUNCTION holdfast.note_orphans(
+    run uuid, clock_offset interval, names text[], bytes bigint[], jobs text[], ordinals integer[],
+    next_place text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    now_ timestamptz;
+BEGIN
+    PERFORM act_as('ledger-reconciler', run, clock_offset);
+    now_ := clock();
+    INSERT INTO orphan_walk (place, begun_at) VALUES (NULL, now_) ON CONFLICT DO NOTHING;
+    INSERT INTO orphan_object AS o (name, bytes, job_id, ordinal, first_seen_at, last_seen_at)
+    SELECT u.name, g.bytes, u.job_id, g.ordinal, now_, now_
+    FROM unknown_objects(names, jobs, ordinals) u
+    JOIN unnest(note_orphans.names, note_orphans.bytes, ordinals) g (name, bytes, ordinal)
+        ON g.name = u.name
+    ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes, job_id = excluded.job_id,
+        last_seen_at = now_;
+    IF next_place IS NULL THEN
+        DELETE FROM orphan_object o USING orphan_walk w WHERE o.last_seen_at < w.begun_at;
+    END IF;
+    UPDATE orphan_walk w SET place = next_place,
+        begun_at = CASE WHEN next_place IS NULL THEN now_ ELSE w.begun_at END;
+END $$;
+
+-- Objects that no row knows, that no open job will take and that no stored file left behind, 1,000 at
+-- most.
+CREATE FUNCTION holdfast.match_orphans() RETURNS SETOF holdfast.found_break
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+    SELECT 'asset-orphan', o.name, j.job_id, j.account_id, j.provider, j.model, NULL::text,
+        '{}'::text[], NULL::bigint, NULL::numeric, NULL::text,
+        format('%s bytes are in the store, and no row knows them%s', o.bytes,
+            CASE WHEN a.state IS NOT NULL THEN format('; file %s of the job is %s', o.ordinal, a.state)
+                WHEN j.job_id IS NULL THEN '; no job bears the name' ELSE '' END),
+        CASE WHEN a.state = 'lost' THEN format('holdfast asset refetch --job %s --ordinal %s',
+                shell_word(j.job_id), o.ordinal)
+            ELSE 'holdfast asset verify --orphans' END,
+        jsonb_build_object('object_key', o.name, 'bytes', o.bytes), NULL::text, NULL::bigint
+    FROM orphan_object o
+    LEFT JOIN job j ON j.job_id = o.job_id
+    LEFT JOIN asset a ON a.job_id = o.job_id AND a.ordinal = o.ordinal
+    WHERE NOT EXISTS (SELECT FROM asset k WHERE k.object_key = o.name)
+        AND NOT EXISTS (SELECT FROM refetch r WHERE r.object_key = o.name)
+        -- What was found at a file's key and not touched stays beside it.
+        AND a.state IS DISTINCT FROM 'stored'
+        AND coalesce(j.state NOT IN ('created', 'submitted', 'running', 'timed_out', 'succeeded'), true)
+    ORDER BY o.name LIMIT 1000
+$$;
