@@ -84,13 +84,13 @@ package enum StatementText {
     /// RFC 4180 has it.
     package static func csv(_ statement: AccountStatement) -> String {
         var lines = [
-            "time,transfer,kind,amount,debit,credit,job,reason,by,corrects,paid,currency,"
-                + "available,held,spent"
+            "time,transfer,kind,amount,debit,credit,job,reason,by,available,held,spent,"
+                + "corrects,paid,currency"
         ]
-        let blanks = Array(repeating: "", count: 9)
-        func add(_ cells: [String], _ stand: CreditStand) {
+        let blanks = Array(repeating: "", count: 6)
+        func add(_ cells: [String], _ stand: CreditStand, _ last: [String] = ["", "", ""]) {
             let numbers = [stand.available, stand.held, stand.spent].map { String($0) }
-            lines.append((cells.map(cell) + numbers).joined(separator: ","))
+            lines.append((cells.map(cell) + numbers + last.map(cell)).joined(separator: ","))
         }
         add(
             [statement.from?.description ?? "", "", "opening"] + blanks,
@@ -100,9 +100,9 @@ package enum StatementText {
                 [
                     entry.createdAt.description, entry.transferID, entry.kind,
                     String(entry.amount), entry.debit, entry.credit, entry.jobID ?? "",
-                    entry.reason ?? "", entry.actor, entry.corrects ?? "", entry.paid ?? "",
-                    entry.currency ?? "",
-                ], entry.after)
+                    entry.reason ?? "", entry.actor,
+                ], entry.after,
+                [entry.corrects ?? "", entry.paid ?? "", entry.currency ?? ""])
         }
         add(
             [statement.until?.description ?? "", "", "closing"] + blanks,
