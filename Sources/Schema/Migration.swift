@@ -34,7 +34,7 @@ package struct Migration: Sendable {
         Migration(26, "forget", PackageResources.v026_forget_sql),
         Migration(27, "seals", PackageResources.v027_seals_sql),
         Migration(28, "left_deliveries", PackageResources.v028_left_deliveries_sql),
-        Migration(30, "grants", PackageResources.v030_grants_sql),
+        Migration(29, "grants", PackageResources.v029_grants_sql),
     ]
 
     /// Who may do what; applied again by each setup and migrate, because a restore elsewhere loses it.

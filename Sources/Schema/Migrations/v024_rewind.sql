@@ -388,16 +388,16 @@ $$;
 
 -- Objects that nights have found in the store and no row knows, and how far the last look came.
 CREATE TABLE holdfast.orphan_object (
-    name text PRIMARY KEY,
+    name text COLLATE "C" PRIMARY KEY,
     bytes bigint NOT NULL,
-    job_id text,
+    job_id text COLLATE "C",
     ordinal integer,
     first_seen_at timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL
 );
 CREATE TABLE holdfast.orphan_walk (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
-    place text,
+    place text COLLATE "C",
     begun_at timestamptz NOT NULL
 );
 
