@@ -25,18 +25,23 @@ package struct MarkedPlaces {
     /// Refuses places that are not this installation's, and marks those that nobody was in yet.
     ///
     /// Without the store it looks at the store all the same, but marks nothing there, and a store that
-    /// is away is no concern of it.
+    /// is away is no concern of it; nor is ever a state folder that cannot be read or written.
     /// - Parameters:
     ///   - needsStore: Whether the run writes to the store.
     ///   - isDryRun: Nothing is marked and nothing remembered.
-    /// - Throws: `installation_place` (78) with both sides and the ways out; what the store or the
-    ///   folder says where it is needed.
+    /// - Throws: `installation_place` (78) with both sides and the ways out; what the store says where
+    ///   it is needed.
     package func check(
         _ connection: borrowing Connection, needsStore: Bool, isDryRun: Bool = false
     ) throws {
         guard let installation = try Installations.load(connection) else { return }
-        if let folder = stateFolder() {
-            try check(folder, installation, connection, mayWrite: !isDryRun)
+        do {
+            // Money is right without it: a folder that is full or broken stops nothing.
+            if let folder = stateFolder() {
+                try check(folder, installation, connection, mayWrite: !isDryRun)
+            }
+        } catch let failure as Failure where failure.code != Self.code {
+            context.log.debug("whose the state folder is was not looked at: \(failure.message)")
         }
         do {
             guard let store = try store() else { return }

@@ -44,11 +44,11 @@ package struct Migration: Sendable {
     package static var current: Int { all.last?.version ?? 0 }
 
     /// The oldest schema version that this build works with: that of the release before.
-    package static let oldest = 30
+    package static let oldest = 29
 
     /// The oldest release, by its newest schema version, whose programs the current schema keeps the
     /// functions for: the one before this release, so that hosts may be upgraded one by one.
-    static let worksWith = 30
+    static let worksWith = 29
 
     /// Of `holdfast.schema_version v`: whether this build works with it, as SQL.
     package static var fits: String {

@@ -111,3 +111,23 @@ BEGIN
         END;
     END LOOP;
 END $$;
+
+-- Commits one more try at the application's trigger, before it is made. False when the application
+-- was heard of since the claim, or the lease is gone.
+CREATE FUNCTION holdfast.count_retrigger(
+    run uuid, wanted text, with_token bigint, seen_revision integer, clock_offset interval)
+RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = holdfast, pg_temp AS $$
+DECLARE
+    try integer;
+BEGIN
+    PERFORM act_as('stuck-sweeper', run, clock_offset);
+    IF rewind_state(wanted, clock()) IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    UPDATE job SET retriggers = retriggers + 1, retriggered_at = clock()
+    WHERE job_id = wanted AND lease_token = with_token AND lease_owner = run
+        AND revision = seen_revision AND state = 'created'
+    RETURNING retriggers INTO try;
+    RETURN try;
+END $$;

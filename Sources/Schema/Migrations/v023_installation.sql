@@ -145,6 +145,8 @@ BEGIN
         system_identifier = s.system_identifier, database_oid = s.database_oid,
         database_name = s.database_name, moved_at = clock_timestamp()
     FROM server_identity() s;
+    -- Another server is no sign of lost commits any more.
+    PERFORM forget_server();
     PERFORM note_installation('moved', installation_moved.actor, reason);
 END $$;
 
@@ -205,6 +207,7 @@ BEGIN
         moved_at = NULL
     FROM server_identity() s;
     PERFORM note_installation('set up', installation_copy.actor, reason);
+    PERFORM forget_server();
     -- The original's tasks are no strays of this one.
     INSERT INTO policy (key, value) VALUES ('strays', 'ours')
     ON CONFLICT DO NOTHING;
