@@ -208,6 +208,8 @@ import Testing
         let restored = try RescueLine()
         try restored.open("job-1", taskID: "task-1")
         let store = ["HOLDFAST_STORAGE_URL": "file://" + line.assets as String?]
+        // It knows nothing of the installation that it was: the store is told whose it is now.
+        try FileManager.default.removeItem(atPath: line.assets + "/.holdfast")
         _ = try await restored.run("stuck-sweeper", offset: "+6m", store)
         let report = try await restored.report("storage-mirrorer", offset: "+6m", store)
         #expect(report["outcomes"]?["already_stored"]?.int == 1, "\(JSON.write(report))")
