@@ -59,7 +59,7 @@ package enum JobFrame {
         var noticed = RunReport()
         let rewinds = RewindWatch(context, job.run)
         var start =
-            job.hasWork || job.hasCallbacks ? try? rewinds.begin(connection, &noticed) : nil
+            job.hasWork || job.hasCallbacks ? begin(rewinds, connection, &noticed) : nil
         var result: Result
         do {
             result = try body(connection, job)
@@ -69,7 +69,7 @@ package enum JobFrame {
         result.run.add(news: job.news)
         if result.run.hasWritten {
             // A connection that is gone by now is met at once by the end of the run.
-            if start == nil { start = try? rewinds.begin(connection, &noticed) }
+            if start == nil { start = begin(rewinds, connection, &noticed) }
             if let start { try? rewinds.leave(connection, start) }
         }
         for problem in noticed.problems { result.run.add(problem, status: noticed.status) }
@@ -80,6 +80,23 @@ package enum JobFrame {
         if let text = print(result, summary) { Output.standard(text) }
         if untold > 0 { ending.told(connection) }
         return result.run.status
+    }
+
+    /// Looks for lost commits; what keeps it from that is told, but for a connection that the work
+    /// itself will miss.
+    private static func begin(
+        _ rewinds: RewindWatch, _ connection: borrowing Connection, _ noticed: inout RunReport
+    ) -> RewindWatch.Start? {
+        do {
+            return try rewinds.begin(connection, &noticed)
+        } catch {
+            let failure = Entry.failure(from: error)
+            if failure.status != .databaseUnavailable {
+                noticed.add(
+                    .init(code: failure.code, message: failure.message), status: failure.status)
+            }
+            return nil
+        }
     }
 
     private static func leave(_ context: RunContext, _ common: CommonOptions) -> ExitStatus {

@@ -57,7 +57,7 @@ extension JobRun {
         }
         var report = RunReport()
         do {
-            try MarkedPlaces(context).check(connection, needsStore: false)
+            try InstallationPlaces(context).check(connection, needsStore: false)
             try body(record, &report)
         } catch {
             report.status = StopSignal.outranking(Entry.failure(from: error).status)

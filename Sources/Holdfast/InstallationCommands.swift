@@ -71,7 +71,7 @@ struct InstallationShow: DatabaseCommand {
         }
         let named = try context.settings.value(Installations.variable)
         let trouble = try Installations.trouble(connection, named: named)
-        let places = MarkedPlaces(context)
+        let places = InstallationPlaces(context)
         var here: [(name: String, state: String)] = []
         for found in [Result { try places.store() }, .success(places.stateFolder())] {
             do {
@@ -140,7 +140,7 @@ struct InstallationMoved: DatabaseCommand {
         _ context: RunContext, _ connection: borrowing Connection
     ) throws -> ExitStatus {
         let named = try context.settings.value(Installations.variable)
-        let places = MarkedPlaces(context)
+        let places = InstallationPlaces(context)
         let before = try Installations.load(connection)
         let found = [places.stateFolder(), try places.store()].compactMap { $0 }
         var problems: [Failure] = []
@@ -179,7 +179,7 @@ struct InstallationMoved: DatabaseCommand {
 
     /// Refuses a place of another installation; returns what cannot be looked at, which runs do again.
     private static func problems(
-        _ found: [MarkedPlaces.Place], _ places: MarkedPlaces, _ before: Installation
+        _ found: [InstallationPlaces.Place], _ places: InstallationPlaces, _ before: Installation
     ) throws -> [Failure] {
         var problems: [Failure] = []
         for place in found {
@@ -194,14 +194,14 @@ struct InstallationMoved: DatabaseCommand {
                 let complaint = verdict.complaint(
                     about: place.markers.words, before.marker, another: place.another)
             {
-                throw Failure(.configuration, code: MarkedPlaces.code, complaint)
+                throw Failure(.configuration, code: InstallationPlaces.code, complaint)
             }
         }
         return problems
     }
 
     private static func mark(
-        _ place: MarkedPlaces.Place, _ now: Installation, _ connection: borrowing Connection
+        _ place: InstallationPlaces.Place, _ now: Installation, _ connection: borrowing Connection
     ) throws {
         // A store that nothing was ever written to is marked by the first run that writes there.
         if try place.markers.read(.installation) == .absent,
@@ -290,7 +290,7 @@ struct InstallationCopy: DatabaseCommand {
         if let named, named != now.marker.name {
             next.append("set \(Installations.variable)=\(now.marker.name); now it is \(named)")
         }
-        let places = MarkedPlaces(context)
+        let places = InstallationPlaces(context)
         for found in [Result { try places.store() }, .success(places.stateFolder())] {
             guard let place = try? found.get(),
                 let verdict = try? places.verdict(of: place, now, hasMet: false),

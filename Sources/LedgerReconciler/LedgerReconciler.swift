@@ -48,7 +48,7 @@ struct LedgerReconciler: JobCommand {
     mutating func perform(_ context: RunContext) throws -> ExitStatus {
         let (common, day, apply) = (common, day, apply)
         return try JobFrame.perform(context, common) { connection, job in
-            try MarkedPlaces(context).check(
+            try InstallationPlaces(context).check(
                 connection, needsStore: false, isDryRun: common.dryRun)
             var problem: RunReport.Problem?
             if !common.dryRun {

@@ -108,7 +108,8 @@ package struct RewindWatch {
         var findings = Findings()
         do {
             for place in try places() {
-                for host in hosts { read(place, Self.name(of: host), &findings) }
+                // A place that does not answer for one host is not asked for thirty more.
+                for host in hosts where !read(place, Self.name(of: host), &findings) { break }
             }
         } catch {
             findings.unread.append(("", Self.failure(error)))
@@ -116,20 +117,26 @@ package struct RewindWatch {
         return findings
     }
 
-    private func read(_ place: any MarkerPlace, _ name: MarkerName, _ findings: inout Findings) {
+    /// - Returns: false when the place did not answer.
+    private func read(
+        _ place: any MarkerPlace, _ name: MarkerName, _ findings: inout Findings
+    ) -> Bool {
         let whole = "\(name) in \(place.words)"
         do {
             switch try place.read(name) {
             case .absent: break
             case .bytes(let bytes):
                 if let mark = OutsideMark(place: whole, bytes) {
-                    return findings.marks.append(mark)
+                    findings.marks.append(mark)
+                } else {
+                    findings.garbage.append((place, name))
                 }
-                fallthrough
             case .tooLarge: findings.garbage.append((place, name))
             }
+            return true
         } catch {
             findings.unread.append((placeName(place), error))
+            return false
         }
     }
 

@@ -9,15 +9,22 @@ package struct StoreMarkers: MarkerPlace {
     private let store: any ObjectStore
     private let session: Session
     package let words: String
+    private let shouldStop: @Sendable () -> Bool
 
-    /// How long one call may take, its tries included.
-    static let timeLimit = Duration.seconds(10)
+    /// How long one call may take, its tries included: a run of the minute makes three at most.
+    static let timeLimit = Duration.seconds(5)
 
-    /// - Parameter words: Where the store is, as `StorageLocation.words` says it.
-    package init(_ store: any ObjectStore, at words: String, _ session: Session) {
+    /// - Parameters:
+    ///   - words: Where the store is, as `StorageLocation.words` says it.
+    ///   - shouldStop: The run was told to stop: nothing is asked any more, nor waited for.
+    package init(
+        _ store: any ObjectStore, at words: String, _ session: Session,
+        shouldStop: @escaping @Sendable () -> Bool = { false }
+    ) {
         self.store = store
         self.words = words
         self.session = session
+        self.shouldStop = shouldStop
     }
 
     package func read(_ name: MarkerName) throws(Failure) -> Marker {
@@ -51,19 +58,29 @@ package struct StoreMarkers: MarkerPlace {
         _ action: String,
         _ ask: (Session, @escaping (Result<Value, Failure>) -> Void) -> Void
     ) throws(Failure) -> Value {
+        guard !shouldStop() else { throw stopped(action) }
         var answer: Result<Value, Failure>?
         let part = session.part()
         ask(part) { answer = $0 }
         let until = ContinuousClock.now + Self.timeLimit
-        while answer == nil, .now < until { _ = session.step(wait: .milliseconds(500)) }
+        while answer == nil, .now < until, !shouldStop() {
+            _ = session.step(wait: .milliseconds(500))
+        }
         part.cancel()
         guard let answer else {
+            guard !shouldStop() else { throw stopped(action) }
             throw Failure(
                 .unavailable, code: "storage_unavailable",
                 "cannot \(action) in \(words): no answer within \(DurationText.describe(Self.timeLimit))"
                     + "; the next run tries again")
         }
         return try answer.get()
+    }
+
+    private func stopped(_ action: String) -> Failure {
+        Failure(
+            .unavailable, code: "storage_unavailable",
+            "did not \(action) in \(words): the run was told to stop")
     }
 }
 

@@ -31,7 +31,7 @@ struct StorageMirrorer: MinutelyCommand {
             wiring.showProgress(context, reporting)
             try wiring.check(selection)
             let target = try MirrorTarget(context.settings, isDryRun: isDryRun || !job.hasWork)
-            let places = MarkedPlaces(context)
+            let places = InstallationPlaces(context)
             if isDryRun { try places.check(connection, needsStore: false, isDryRun: true) }
             if isDryRun { return try Rehearsal.mirror(connection, wiring, selection) }
             guard job.hasWork || !selection.jobIDs.isEmpty else { return RunReport() }

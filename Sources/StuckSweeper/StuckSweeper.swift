@@ -27,7 +27,7 @@ struct StuckSweeper: MinutelyCommand {
         return try JobFrame.perform(context, common, jobIDs: minutely.jobs) { connection, job in
             let wiring = try Wiring(context, job.run)
             try wiring.check(selection)
-            let places = MarkedPlaces(context)
+            let places = InstallationPlaces(context)
             if isDryRun { try places.check(connection, needsStore: false, isDryRun: true) }
             if isDryRun { return try Rehearsal.sweep(connection, wiring, selection) }
             guard

@@ -95,6 +95,21 @@ import Testing
         #expect(try peer.objects() == [])
     }
 
+    @Test func `a run that was told to stop asks nothing and waits for nothing`() throws {
+        let peer = try S3Peer(.stub(.aws))
+        let markers = StoreMarkers(
+            try peer.store(), at: "the bucket", try Session(), shouldStop: { true })
+        for ask in [
+            { _ = try markers.read(Self.name) },
+            { try markers.overwrite(Self.name, Self.words) },
+        ] {
+            #expect { try ask() } throws: {
+                ($0 as? Failure)?.message.contains("told to stop") == true
+            }
+        }
+        #expect(try peer.log().isEmpty)
+    }
+
     @Test func `in a folder a marker can be read by every login, and no link is followed`() throws {
         let folder = try ScratchFolder()
         let markers = StoreMarkers(FileStore(root: folder.path), at: folder.path, try Session())

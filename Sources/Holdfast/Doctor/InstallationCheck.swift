@@ -35,7 +35,7 @@ extension Checkup {
                         + installation.off.map { "holdfast installation allow \($0)" }
                         .joined(separator: "; "))
             }
-            let places = MarkedPlaces(context)
+            let places = InstallationPlaces(context)
             checks.place("marker of the state folder", places.stateFolder(), places, installation)
             let count = try Installations.places(connection, limit: 1000).count
             checks.ok("met places", "\(count) stores and state folders bear its marker")
@@ -44,7 +44,7 @@ extension Checkup {
             guard (try? Installer.check(connection)) != nil,
                 let installation = try Installations.load(connection)
             else { return }
-            let places = MarkedPlaces(context)
+            let places = InstallationPlaces(context)
             let store = try places.store()
             let hasMet = try store.map {
                 try Installations.hasMet(connection, $0.kind, $0.key)
@@ -55,7 +55,7 @@ extension Checkup {
     }
 
     private mutating func place(
-        _ what: String, _ place: MarkedPlaces.Place?, _ places: MarkedPlaces,
+        _ what: String, _ place: InstallationPlaces.Place?, _ places: InstallationPlaces,
         _ installation: Installation, hasMet: Bool = false
     ) {
         guard let place else { return }

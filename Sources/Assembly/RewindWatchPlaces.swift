@@ -21,7 +21,10 @@ extension RewindWatch {
             let store = try location.store(clock: MachineClock.now) { name throws(Failure) in
                 try settings.value(name)
             }
-            places.append(StoreMarkers(store, at: location.words, try Session()))
+            places.append(
+                StoreMarkers(
+                    store, at: location.words, try Session(),
+                    shouldStop: { StopSignal.isRaised }))
         }
         return places
     }

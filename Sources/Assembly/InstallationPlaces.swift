@@ -7,7 +7,7 @@ package import Runner
 import Storage
 
 /// The stores and the state folder that a run's settings name, and whose they are.
-package struct MarkedPlaces {
+package struct InstallationPlaces {
     /// One of them.
     package struct Place {
         package var kind: Installations.Kind
@@ -111,6 +111,7 @@ package struct MarkedPlaces {
         return Place(
             kind: .store, key: location.key,
             another: "set HOLDFAST_STORAGE_URL to another prefix or folder",
-            markers: StoreMarkers(store, at: location.key, try Session()))
+            markers: StoreMarkers(
+                store, at: location.key, try Session(), shouldStop: { StopSignal.isRaised }))
     }
 }
